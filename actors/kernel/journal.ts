@@ -48,6 +48,8 @@ export interface Journal {
   append(entry: JournalEntry, done: (outcome: AppendOutcome) => void): boolean
   /** Records from the one that holds `offset` on, up to what was committed when called. */
   read(offset: number): AsyncIterable<JournalRecord>
+  /** The same in batches of bounded size, for replay: one promise a batch and not one a record. */
+  readBatches(offset: number): AsyncIterable<readonly JournalRecord[]>
   /** Lets go of whole segments that end at or before `offset` (exclusive). */
   trim(offset: number): Promise<void>
   /** Commits what was offered, refuses the rest, closes files. */

@@ -24,6 +24,11 @@ export interface StateStore {
   /** Named small values with the data they belong to: the replay offset, metrics. Durable when resolved. */
   saveMark(name: string, value: Uint8Array): Promise<void>
   loadMark(name: string): Uint8Array | null
+  /**
+   * The lowest acknowledged offset. It only rises, and no later `rewind` goes below it: of each actor,
+   * versions older than its newest one at or below the floor may be dropped.
+   */
+  setFloor(offset: number): void
   /** Drops every state newer than `offset` (facts after it may be missing in a sink). Before first use. */
   rewind(offset: number): Promise<void>
   /** All actors on the live map, for rebuilding it. */
