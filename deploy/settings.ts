@@ -1,0 +1,238 @@
+import { z } from 'zod'
+
+import type { LogLevel } from '../actors/kernel/telemetry.ts'
+import { choice, text, whole } from './setting.ts'
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const MEBIBYTE = 1_048_576
+
+const LEVELS: readonly [LogLevel, ...LogLevel[]] = ['debug', 'info', 'warn', 'error']
+
+/** Every setting: the one place that names, bounds and explains it. The README's table is made from it. */
+export const settings = {
+  PORT: whole({
+    group: 'General',
+    unit: 'port',
+    default: 8_000,
+    min: 0,
+    max: 65_535,
+    about: 'HTTP, WebSocket and SSE; 0 takes any free one',
+  }),
+  HOST: text({
+    group: 'General',
+    unit: 'address',
+    default: '0.0.0.0',
+    pattern: /^[0-9A-Za-z.:%-]{1,253}$/,
+    limit: 'an IP address or a host name',
+    about: 'address to listen on; the default lets vehicles in from outside, 127.0.0.1 nobody',
+  }),
+  DATA_DIR: text({
+    group: 'General',
+    unit: 'path',
+    default: './data',
+    pattern: /^[^\0]{1,1024}$/,
+    limit: 'a folder of this process alone',
+    about: 'everything that is kept: journal, tables, snapshots, hashed keys',
+  }),
+  API_KEY: text({
+    group: 'General',
+    unit: 'text',
+    default: '',
+    pattern: /^[\x21-\x7e]{8,256}$/,
+    limit: '8–256 printable characters without spaces',
+    about: 'an ingest key of your own; accepted beside the stored ones and never stored',
+    secret: true,
+  }),
+  VIEWERS: choice({
+    group: 'General',
+    default: 'local',
+    names: ['local', 'signed-in', 'anyone'],
+    about:
+      'who sees the map without signing in: this machine, nobody, everybody; behind a reverse proxy on the same machine take signed-in',
+  }),
+  TILES_URL: text({
+    group: 'General',
+    unit: 'URL',
+    default: '',
+    pattern: /^https?:\/\/(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})[^\s"'<>;,]+$/,
+    limit: 'http(s) with {z}, {x} and {y}',
+    about: 'map tiles; empty shows the built-in map, which needs no internet',
+  }),
+  LOG_LEVEL: choice({
+    group: 'General',
+    default: 'info',
+    names: LEVELS,
+    about: 'the least important log line that is written (JSON lines on stderr)',
+  }),
+
+  AUTH_TIMEOUT_MS: whole({
+    group: 'Gateway',
+    unit: 'ms',
+    default: 5_000,
+    min: 100,
+    max: 60_000,
+    about: 'a socket that has not shown a key by then is closed',
+  }),
+  FRAME_BYTES_MAX: whole({
+    group: 'Gateway',
+    unit: 'bytes',
+    default: MEBIBYTE,
+    min: 1_024,
+    max: 16 * MEBIBYTE,
+    about: 'largest WebSocket frame',
+  }),
+  BODY_BYTES_MAX: whole({
+    group: 'Gateway',
+    unit: 'bytes',
+    default: 8 * MEBIBYTE,
+    min: 1_024,
+    max: 64 * MEBIBYTE,
+    about: 'largest body of POST /ingest',
+  }),
+  MAX_CONNECTIONS: whole({
+    group: 'Gateway',
+    unit: 'sockets',
+    default: 10_000,
+    min: 1,
+    max: 100_000,
+    about: 'vehicle sockets open at once; the next one is refused with 503',
+  }),
+  PINGS_PER_SECOND_MAX: whole({
+    group: 'Gateway',
+    unit: 'pings/s',
+    default: 500_000,
+    min: 1,
+    max: 10_000_000,
+    about: 'rate of one key; beyond it the answer is busy or 429',
+  }),
+  EVENT_TIME_FUTURE_MAX_MS: whole({
+    group: 'Gateway',
+    unit: 'ms',
+    default: 24 * HOUR_MS,
+    min: 0,
+    max: 366 * 24 * HOUR_MS,
+    about: 'how far a ping may be ahead of our clock',
+  }),
+  EVENT_TIME_PAST_MAX_DAYS: whole({
+    group: 'Gateway',
+    unit: 'days',
+    default: 3_650,
+    min: 1,
+    max: 20_000,
+    about: 'how old a ping may be',
+  }),
+
+  JOURNAL_SEGMENT_BYTES: whole({
+    group: 'Journal',
+    unit: 'bytes',
+    default: 64 * MEBIBYTE,
+    min: 65_536,
+    max: 1_024 * MEBIBYTE,
+    about: 'a new segment file begins beyond it',
+  }),
+  JOURNAL_WAITING_BYTES_MAX: whole({
+    group: 'Journal',
+    unit: 'bytes',
+    default: 32 * MEBIBYTE,
+    min: MEBIBYTE,
+    max: 1_024 * MEBIBYTE,
+    about: 'offered and not yet synced; beyond it senders are told busy',
+  }),
+  JOURNAL_RETENTION_MINUTES: whole({
+    group: 'Journal',
+    unit: 'minutes',
+    default: 60,
+    min: 0,
+    max: 525_600,
+    about: 'how long segments stay after every sink has them',
+  }),
+
+  ACTORS_AWAKE_MAX: whole({
+    group: 'Actors',
+    unit: 'actors',
+    default: 200_000,
+    min: 100,
+    max: 10_000_000,
+    about: 'sessions in memory; the longest idle one is put away first',
+  }),
+  ACTOR_IDLE_MS: whole({
+    group: 'Actors',
+    unit: 'ms',
+    default: 15 * MINUTE_MS,
+    min: 1_000,
+    max: 24 * HOUR_MS,
+    about: 'a session without pings for so long is put away',
+  }),
+  SESSION_SILENT_MS: whole({
+    group: 'Actors',
+    unit: 'ms',
+    default: 10 * MINUTE_MS,
+    min: 1_000,
+    max: 24 * HOUR_MS,
+    about: 'an open session without pings for so long is marked silent',
+  }),
+  SNAPSHOT_INTERVAL_MS: whole({
+    group: 'Actors',
+    unit: 'ms',
+    default: 10_000,
+    min: 100,
+    max: HOUR_MS,
+    about: 'how often changed actors are saved; a start replays at most about that much',
+  }),
+
+  CLICKHOUSE_DATABASE: text({
+    group: 'Sinks',
+    unit: 'name',
+    default: 'default',
+    pattern: /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
+    limit: 'letters, digits and _',
+    about: 'database in which the silver tables are found',
+  }),
+  CLICKHOUSE_BATCH_ROWS: whole({
+    group: 'Sinks',
+    unit: 'rows',
+    default: 50_000,
+    min: 1,
+    max: 1_000_000,
+    about: 'silver: a batch is written when it holds so many',
+  }),
+  CLICKHOUSE_BATCH_AGE_MS: whole({
+    group: 'Sinks',
+    unit: 'ms',
+    default: 200,
+    min: 10,
+    max: 60_000,
+    about: 'silver: or when its oldest row is so old',
+  }),
+  ICEBERG_BATCH_ROWS: whole({
+    group: 'Sinks',
+    unit: 'rows',
+    default: 250_000,
+    min: 1,
+    max: 5_000_000,
+    about: 'bronze: a commit is made when it holds so many',
+  }),
+  ICEBERG_BATCH_AGE_MS: whole({
+    group: 'Sinks',
+    unit: 'ms',
+    default: 5_000,
+    min: 50,
+    max: 10 * MINUTE_MS,
+    about: 'bronze: or when its oldest row is so old',
+  }),
+} as const
+
+/** The one schema of the configuration. */
+export const configSchema = z.object(settings)
+
+export type SettingName = keyof typeof settings
+
+type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Lowercase<Head>}${Capitalize<Camel<Tail>>}`
+  : Lowercase<Name>
+
+/** The settings as code reads them: `FRAME_BYTES_MAX` is `frameBytesMax`. */
+export type Config = Readonly<{
+  [Name in SettingName as Camel<Name>]: z.output<(typeof settings)[Name]>
+}>
