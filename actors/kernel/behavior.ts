@@ -1,0 +1,50 @@
+import type { Fact } from '../model/fact.ts'
+import type { HistoryPage } from '../model/history.ts'
+
+/** Where and when a message is handled. All of it is in the journal, so a replay sees the same. */
+export type Turn = Readonly<{
+  key: string
+  partition: number
+  offset: number
+  /** When the message was received, wall clock of the first run. */
+  receivedMs: number
+}>
+
+/** What a turn leads to. */
+export type Step<State> = Readonly<{
+  state: State
+  facts: readonly Fact[]
+  /** The message was an exact repeat and changed nothing. */
+  duplicate?: boolean
+}>
+
+/** A message that a durable timer sends through the journal to its actor. */
+export type TimerMessage = Readonly<{ timer: string; dueMs: number }>
+
+/**
+ * What an actor does. Pure and synchronous: no clock, no I/O, no randomness; the state handed in is
+ * not changed. The same journal gives the same facts, ids and states.
+ */
+export interface Behavior<State, Message> {
+  readonly name: string
+  /** Version of `encode`. */
+  readonly version: number
+  initial(key: string): State
+  /**
+   * The event time (µs) around which the actor must see what it no longer holds, or null when it can
+   * decide by itself. Asked before `receive`; answered by `recalled`.
+   */
+  recalls(state: State, message: Message): number | null
+  /** The state with a page of its past at hand, until `forgotten`. */
+  recalled(state: State, page: HistoryPage): State
+  forgotten(state: State): State
+  receive(state: State, message: Message, turn: Turn): Step<State>
+  onTimer(state: State, message: TimerMessage, turn: Turn): Step<State>
+  /** When the actor's next durable timer is due, wall clock, or null. */
+  timer(state: State): TimerMessage | null
+  /** True while the actor belongs on the live map. */
+  live(state: State): boolean
+  encode(state: State): Uint8Array
+  /** Reads any version up to its own. Throws on what it cannot read. */
+  decode(bytes: Uint8Array, version: number): State
+}

@@ -1,0 +1,181 @@
+import type { Behavior, Step, TimerMessage, Turn } from '../kernel/behavior.ts'
+import type { AlertFact, Fact } from '../model/fact.ts'
+import type { Fix, HistoryPage } from '../model/history.ts'
+import type { Ping } from '../model/ping.ts'
+import { decodeSession, encodeSession, SESSION_STATE_VERSION } from './codec.ts'
+import {
+  addedCm,
+  headerAfter,
+  headerFact,
+  movementFact,
+  statusAfter,
+  statusFact,
+} from './derive.ts'
+import type { Neighbours } from './derive.ts'
+import { compareFixes, placeOf, withFix } from './fixes.ts'
+import { FIXES_MAX, holdsWholeLife, UNKNOWN_SESSION } from './state.ts'
+import type { Recollection, SessionState } from './state.ts'
+
+/** A timer this much later than due was due while nobody could fire it. */
+const LATE_TIMER_MS = 60_000
+
+export type SessionOptions = Readonly<{
+  /** No ping for this long on a delivery under way: the session counts as silent. */
+  silentAfterMs: number
+}>
+
+/**
+ * One delivery. Its final header, status events, movements and totals depend on the set of its pings
+ * alone, not on their order or repetition (SPEC.md I1–I5).
+ */
+export function sessionBehavior(options: SessionOptions): Behavior<SessionState, Ping> {
+  return {
+    name: 'session',
+    version: SESSION_STATE_VERSION,
+    initial: () => UNKNOWN_SESSION,
+    recalls,
+    recalled: (state, page: HistoryPage) => ({ ...state, recollection: page }),
+    forgotten: (state) => (state.recollection ? { ...state, recollection: null } : state),
+    receive,
+    onTimer: (state, message, turn) => onTimer(state, message, turn, options),
+    timer: (state) => timer(state, options),
+    live: (state) => state.header !== null && state.completed === null,
+    encode: encodeSession,
+    decode: decodeSession,
+  }
+}
+
+/** Event time to look around when a ping is older than what the actor holds; else null. */
+function recalls(state: SessionState, ping: Ping): number | null {
+  if (holdsWholeLife(state)) return null
+  const oldest = state.fixes[0]
+  if (oldest && compareFixes(ping, oldest) >= 0) return null
+  return covers(state, ping) ? null : ping.eventTimeUs
+}
+
+/** Whether the recalled page holds the ping's time and, unless life ends there, a neighbour on each side. */
+function covers(state: SessionState, ping: Ping): boolean {
+  const page = state.recollection
+  if (!page || ping.eventTimeUs < page.fromUs || ping.eventTimeUs > page.toUs) return false
+  const { index, known } = placeOf(page.fixes, ping)
+  if (known) return true
+  const bounded = page.fromUs === -Infinity || index > 0
+  return bounded && (page.toUs === Infinity || index < page.fixes.length)
+}
+
+function receive(state: SessionState, ping: Ping, turn: Turn): Step<SessionState> {
+  const facts: Fact[] = []
+  const header = headerAfter(state, ping)
+  if (header) facts.push(headerFact(header, turn, facts.length))
+
+  const recollected = recollectionFor(state, ping)
+  const known = recollected ?? state.fixes
+  const place = placeOf(known, ping)
+  if (place.known) {
+    if (!header) return { state: heard(state, turn), facts, duplicate: true }
+    return { state: { ...heard(state, turn), header }, facts, duplicate: true }
+  }
+
+  const reached = statusAfter(state, ping)
+  const settled: SessionState = {
+    ...heard(state, turn),
+    header: header ?? state.header,
+    started: reached && ping.status === 'started' ? reached : state.started,
+    enRoute: reached && ping.status === 'en_route' ? reached : state.enRoute,
+    completed: reached && ping.status === 'completed' ? reached : state.completed,
+  }
+  if (reached) facts.push(statusFact(settled, ping, reached, turn, facts.length))
+
+  const neighbours: Neighbours = { before: known[place.index - 1], after: known[place.index] }
+  const added = addedCm(ping, neighbours)
+  const travelledCm = state.travelledCm + added
+  const newest = state.fixes.at(-1)
+  const late = newest !== undefined && compareFixes(ping, newest) < 0
+  const owner = settled.header
+  if (!owner) throw new TypeError('a session with a ping has a header')
+  facts.push(
+    movementFact(
+      ping,
+      owner,
+      neighbours,
+      { addedCm: added, totalCm: travelledCm, late },
+      turn,
+      facts.length,
+    ),
+  )
+  return { state: { ...withPing(settled, ping, recollected, place.index), travelledCm }, facts }
+}
+
+/** The recalled fixes, when the ping is older than what the actor holds. */
+function recollectionFor(state: SessionState, ping: Ping): readonly Fix[] | null {
+  const oldest = state.fixes[0]
+  if (holdsWholeLife(state) || (oldest && compareFixes(ping, oldest) >= 0)) return null
+  if (!state.recollection || !covers(state, ping)) {
+    throw new TypeError('a ping older than the held fixes needs its past recalled')
+  }
+  return state.recollection.fixes
+}
+
+function heard(state: SessionState, turn: Turn): SessionState {
+  return {
+    ...state,
+    lastReceivedMs: Math.max(state.lastReceivedMs, turn.receivedMs),
+    silent: false,
+  }
+}
+
+/** The state with the ping's fix among those held, or in the recalled page when it is older than all held. */
+function withPing(
+  state: SessionState,
+  ping: Ping,
+  recollected: readonly Fix[] | null,
+  index: number,
+): SessionState {
+  const fix: Fix = {
+    eventTimeUs: ping.eventTimeUs,
+    status: ping.status,
+    lat: ping.lat,
+    lng: ping.lng,
+  }
+  const fixCount = state.fixCount + 1
+  if (recollected && state.recollection) {
+    const fixes = withFix(recollected, index, fix, Infinity)
+    return { ...state, fixCount, recollection: { ...state.recollection, fixes } }
+  }
+  const fixes = withFix(state.fixes, index, fix, FIXES_MAX)
+  return { ...state, fixCount, fixes, recollection: withRecalled(state.recollection, fix) }
+}
+
+/** Keeps a recalled page complete while newer fixes come and go. */
+function withRecalled(page: Recollection | null, fix: Fix): Recollection | null {
+  if (!page || fix.eventTimeUs < page.fromUs || fix.eventTimeUs > page.toUs) return page
+  return { ...page, fixes: withFix(page.fixes, placeOf(page.fixes, fix).index, fix, Infinity) }
+}
+
+function timer(state: SessionState, options: SessionOptions): TimerMessage | null {
+  if (!state.header || state.completed || state.silent) return null
+  return { timer: 'silent', dueMs: state.lastReceivedMs + options.silentAfterMs }
+}
+
+function onTimer(
+  state: SessionState,
+  message: TimerMessage,
+  turn: Turn,
+  options: SessionOptions,
+): Step<SessionState> {
+  const due = timer(state, options)
+  // A ping that came in the meantime moved the timer: what was due then is not due now.
+  if (!due || due.dueMs > turn.receivedMs) return { state, facts: [] }
+  const fact: AlertFact = {
+    kind: 'alert',
+    partition: turn.partition,
+    offset: turn.offset,
+    part: 0,
+    sessionId: state.header?.ping.sessionId ?? '',
+    alert: 'silent',
+    dueMs: message.dueMs,
+    firedMs: turn.receivedMs,
+    late: turn.receivedMs - message.dueMs > LATE_TIMER_MS,
+  }
+  return { state: { ...state, silent: true }, facts: [fact] }
+}
