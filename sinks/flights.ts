@@ -1,0 +1,129 @@
+import type { Clock, Random } from '../actors/kernel/clock.ts'
+import type { Log } from '../actors/kernel/telemetry.ts'
+import { type About, type Failure, Flight } from './flight.ts'
+import type { Backoff } from './retry.ts'
+import type { SinkTelemetry } from './sink-telemetry.ts'
+import type { Batch, Sink } from './sink.ts'
+
+/** What the flights need of their sink actor. */
+export type FlightsOptions<Row> = Readonly<{
+  sink: Sink<Row>
+  partition: number
+  clock: Clock
+  random: Random
+  log: Log
+  telemetry: SinkTelemetry
+  backoff: Backoff
+  writeMsMax: number
+  failureLogMs: number
+  /** After a batch was written; with the offset up to which all are, or null when an earlier one is not. */
+  onLanded(acknowledged: number | null): void
+}>
+
+/** The batches of one sink that are being written, in offset order. */
+export class Flights<Row> {
+  readonly #options: FlightsOptions<Row>
+  readonly #running = new Set<Promise<void>>()
+  #flights: Flight<Row>[] = []
+  #loggedMs: number | null = null
+  #rows = 0
+  #bytes = 0
+
+  constructor(options: FlightsOptions<Row>) {
+    this.#options = options
+  }
+
+  get rows(): number {
+    return this.#rows
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** True while one more batch may be started. */
+  get free(): boolean {
+    return this.#flights.length < this.#options.sink.limits.inFlightMax
+  }
+
+  /** Batches started and not acknowledged. */
+  get count(): number {
+    return this.#flights.length
+  }
+
+  /** When the earliest received row in flight was received; null when there is none. */
+  get oldestMs(): number | null {
+    let oldestMs = Infinity
+    for (const { about } of this.#flights) {
+      for (const receivedMs of about.receivedMs) if (receivedMs < oldestMs) oldestMs = receivedMs
+    }
+    return oldestMs === Infinity ? null : oldestMs
+  }
+
+  /** The failure that matters most now: one that needs a person before one that may pass. */
+  get failure(): Failure | null {
+    const failures = this.#flights.flatMap((flight) => flight.failure ?? [])
+    return failures.find((failure) => !failure.retriable) ?? failures[0] ?? null
+  }
+
+  /** Starts to write a batch; it follows the last one that was started. */
+  launch(batch: Batch<Row>, about: About): void {
+    const { sink, clock, random, backoff, writeMsMax, telemetry } = this.#options
+    const flight = new Flight(batch, about, {
+      sink,
+      clock,
+      random,
+      backoff,
+      writeMsMax,
+      onTry: (tookMs) => telemetry.writeMs.observe(tookMs),
+      onFailure: (failure) => this.#report(batch, failure),
+    })
+    this.#flights.push(flight)
+    this.#rows += batch.rows.length
+    this.#bytes += about.bytes
+    const running = flight.run().then(() => {
+      this.#running.delete(running)
+      if (flight.written) this.#land()
+    })
+    this.#running.add(running)
+  }
+
+  /** Aborts what is being written; resolves when the last write has come to its end. */
+  async stop(): Promise<void> {
+    for (const flight of this.#flights) flight.stop()
+    await Promise.all(this.#running)
+  }
+
+  // The acknowledged offset moves over the written batches at the head, never past one that is not (I2).
+  #land(): void {
+    const { clock, telemetry, onLanded } = this.#options
+    let acknowledged: number | null = null
+    for (let head = this.#flights[0]; head?.written; head = this.#flights[0]) {
+      this.#flights.shift()
+      this.#rows -= head.batch.rows.length
+      this.#bytes -= head.about.bytes
+      acknowledged = head.batch.offsetLast
+      telemetry.acknowledged(head.about, clock.nowMs())
+    }
+    if (this.#loggedMs !== null && this.failure === null) this.#recovered()
+    onLanded(acknowledged)
+  }
+
+  #report(batch: Batch<Row>, failure: Failure): void {
+    const { sink, partition, clock, log, telemetry, failureLogMs } = this.#options
+    telemetry.failures.add()
+    const nowMs = clock.monotonicMs()
+    if (this.#loggedMs !== null && nowMs - this.#loggedMs < failureLogMs) return
+    this.#loggedMs = nowMs
+    const { message: error, attempts, retriable } = failure
+    const fields = { sink: sink.name, partition, batch: batch.id, error, attempts }
+    if (retriable) log.warn(fields, 'batch not written, trying again')
+    else log.error(fields, 'batch refused by the store, trying again seldom')
+  }
+
+  #recovered(): void {
+    this.#loggedMs = null
+    const { sink, partition, log } = this.#options
+    log.info({ sink: sink.name, partition }, 'sink recovered')
+  }
+}
