@@ -1,0 +1,265 @@
+import type { Fact, HeaderFact, MovementFact } from '../model/fact.ts'
+import { packPosition } from '../model/live.ts'
+import type {
+  LiveDelta,
+  LiveEvent,
+  LivePosition,
+  LiveSnapshot,
+  LiveStatus,
+  LiveVehicle,
+} from '../model/live.ts'
+import type { Ping, Status } from '../model/ping.ts'
+import { DeltaRing } from './ring.ts'
+import type { SequencedDelta } from './ring.ts'
+
+type Track = {
+  vehicle: LiveVehicle
+  lat: number
+  lng: number
+  headingDeg: number
+  speedKmh: number
+  status: LiveStatus
+  fixMs: number
+  travelledM: number
+  remainingM: number
+  /** Wall clock at which it leaves the map; null while it is under way. */
+  leavesMs: number | null
+}
+
+/** What the feed must know of a session that it does not hold: after a restart, or when one comes back. */
+export type FeedSession = Readonly<{
+  header: Ping
+  newest: Readonly<{ lat: number; lng: number; eventTimeUs: number; status: Status }> | null
+  travelledCm: number
+  completed: boolean
+  silent: boolean
+}>
+
+export type FeedOptions = Readonly<{
+  /** Names this run of the process: event ids of another run mean nothing. */
+  epoch: string
+  limits: Readonly<{
+    vehiclesMax: number
+    /** How long a completed delivery stays on the map. */
+    completedStayMs: number
+    /** How long a silent one does. */
+    silentStayMs: number
+    /** Deltas kept for clients that come back. */
+    deltasMax: number
+  }>
+}>
+
+const EVENTS_MAX = 20
+
+/**
+ * The live map's source: the newest position of every session on the map, and what changed since the
+ * last tick. Facts come in; a tick makes one delta of them, however many there were.
+ */
+export class Feed {
+  readonly epoch: string
+  readonly #limits: FeedOptions['limits']
+  readonly #tracks = new Map<string, Track>()
+  readonly #ring: DeltaRing
+  #nextHandle = 1
+  #added = new Set<Track>()
+  #moved = new Set<Track>()
+  #events: LiveEvent[] = []
+  #recentEvents: LiveEvent[] = []
+
+  constructor(options: FeedOptions) {
+    this.epoch = options.epoch
+    this.#limits = options.limits
+    this.#ring = new DeltaRing(options.limits.deltasMax)
+  }
+
+  get seq(): number {
+    return this.#ring.seq
+  }
+
+  get vehicles(): number {
+    return this.#tracks.size
+  }
+
+  /** Silent deliveries on the map. */
+  get silentCount(): number {
+    let count = 0
+    for (const track of this.#tracks.values()) if (track.status === 'silent') count++
+    return count
+  }
+
+  /** Mean speed of the vehicles under way, km/h. */
+  get meanSpeedKmh(): number {
+    let sum = 0
+    let count = 0
+    for (const track of this.#tracks.values()) {
+      if (track.status !== 'started' && track.status !== 'en_route') continue
+      sum += track.speedKmh
+      count++
+    }
+    return count === 0 ? 0 : sum / count
+  }
+
+  /** Puts a session on the map that is not known from facts. */
+  restore(sessionId: string, session: FeedSession): void {
+    const { header, newest } = session
+    const track = this.#add(sessionId, header)
+    if (!track || !newest) return
+    track.lat = newest.lat
+    track.lng = newest.lng
+    track.fixMs = Math.floor(newest.eventTimeUs / 1_000)
+    track.status = session.silent ? 'silent' : session.completed ? 'completed' : newest.status
+    track.travelledM = session.travelledCm / 100
+  }
+
+  accept(fact: Fact, nowMs: number): void {
+    switch (fact.kind) {
+      case 'header':
+        this.#header(fact)
+        return
+      case 'movement':
+        this.#movement(fact)
+        return
+      case 'status': {
+        const track = this.#tracks.get(fact.sessionId)
+        if (!track) return
+        this.#tell(track, fact.status, Math.floor(fact.eventTimeUs / 1_000))
+        if (fact.status === 'completed') track.leavesMs = nowMs + this.#limits.completedStayMs
+        return
+      }
+      case 'alert': {
+        const track = this.#tracks.get(fact.sessionId)
+        if (!track) return
+        track.status = 'silent'
+        track.leavesMs = nowMs + this.#limits.silentStayMs
+        this.#moved.add(track)
+        this.#tell(track, 'silent', fact.firedMs)
+        return
+      }
+      case 'pings':
+      case 'dead_letter':
+        return
+    }
+  }
+
+  /** Whether a session is on the map. */
+  has(sessionId: string): boolean {
+    return this.#tracks.has(sessionId)
+  }
+
+  /** Makes one delta of everything since the last tick; null when nothing changed. */
+  tick(nowMs: number): SequencedDelta | null {
+    const gone = this.#leave(nowMs)
+    if (this.#added.size + this.#moved.size + this.#events.length + gone.length === 0) return null
+    const pos: number[] = []
+    for (const track of this.#moved) pack(pos, track)
+    const delta: LiveDelta = {
+      nowMs,
+      ...(this.#added.size > 0 && { add: Array.from(this.#added, (track) => track.vehicle) }),
+      ...(pos.length > 0 && { pos }),
+      ...(gone.length > 0 && { gone }),
+      ...(this.#events.length > 0 && { events: this.#events.slice(-EVENTS_MAX) }),
+    }
+    this.#added.clear()
+    this.#moved.clear()
+    this.#events = []
+    return this.#ring.push(delta)
+  }
+
+  snapshot(nowMs: number): LiveSnapshot {
+    const vehicles: LiveVehicle[] = []
+    const pos: number[] = []
+    for (const track of this.#tracks.values()) {
+      vehicles.push(track.vehicle)
+      if (track.fixMs > 0) pack(pos, track)
+    }
+    return { nowMs, vehicles, pos, events: this.#recentEvents }
+  }
+
+  /** Deltas after `seq`, or null when some of them are no longer held. */
+  since(seq: number): readonly SequencedDelta[] | null {
+    return this.#ring.since(seq)
+  }
+
+  #header(fact: HeaderFact): void {
+    const known = this.#tracks.get(fact.sessionId)
+    if (!known) {
+      this.#add(fact.sessionId, fact)
+      return
+    }
+    known.vehicle = vehicleOf(known.vehicle.handle, fact.sessionId, fact)
+    this.#added.add(known)
+  }
+
+  #add(sessionId: string, from: HeaderLike): Track | null {
+    // A map can show only so many; the tables have them all.
+    if (this.#tracks.size >= this.#limits.vehiclesMax) return null
+    const track: Track = {
+      vehicle: vehicleOf(this.#nextHandle++, sessionId, from),
+      lat: from.startLat,
+      lng: from.startLng,
+      headingDeg: -1,
+      speedKmh: 0,
+      status: 'started',
+      fixMs: 0,
+      travelledM: 0,
+      remainingM: 0,
+      leavesMs: null,
+    }
+    this.#tracks.set(sessionId, track)
+    this.#added.add(track)
+    return track
+  }
+
+  #movement(fact: MovementFact): void {
+    const track = this.#tracks.get(fact.sessionId)
+    if (!track) return
+    track.travelledM = fact.travelledCm / 100
+    this.#moved.add(track)
+    if (fact.late) return
+    track.lat = fact.lat
+    track.lng = fact.lng
+    track.fixMs = Math.floor(fact.eventTimeUs / 1_000)
+    track.speedKmh = fact.speedKmh ?? 0
+    track.headingDeg = fact.headingDeg ?? track.headingDeg
+    track.remainingM = fact.remainingCm / 100
+    // Completed is final: a fix after it moves the vehicle, not the delivery.
+    if (track.status === 'completed') return
+    if (track.status === 'silent') track.leavesMs = null
+    track.status = fact.status
+  }
+
+  #tell(track: Track, status: LiveStatus, atMs: number): void {
+    const { sessionId, vehicleId, orderId } = track.vehicle
+    const event: LiveEvent = { sessionId, vehicleId, orderId, status, atMs }
+    this.#events.push(event)
+    if (this.#events.length > EVENTS_MAX) this.#events.shift()
+    this.#recentEvents = [...this.#recentEvents.slice(1 - EVENTS_MAX), event]
+  }
+
+  #leave(nowMs: number): number[] {
+    const gone: number[] = []
+    for (const [sessionId, track] of this.#tracks) {
+      if (track.leavesMs === null || track.leavesMs > nowMs) continue
+      this.#tracks.delete(sessionId)
+      this.#added.delete(track)
+      this.#moved.delete(track)
+      gone.push(track.vehicle.handle)
+    }
+    return gone
+  }
+}
+
+type HeaderLike = Pick<
+  Ping,
+  'vehicleId' | 'orderId' | 'startLat' | 'startLng' | 'endLat' | 'endLng'
+>
+
+function vehicleOf(handle: number, sessionId: string, from: HeaderLike): LiveVehicle {
+  const { vehicleId, orderId, startLat, startLng, endLat, endLng } = from
+  return { handle, sessionId, vehicleId, orderId, startLat, startLng, endLat, endLng }
+}
+
+function pack(into: number[], track: Track): void {
+  const position: LivePosition = { ...track, handle: track.vehicle.handle }
+  packPosition(into, position)
+}

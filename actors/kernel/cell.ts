@@ -1,0 +1,43 @@
+import type { TimerMessage } from './behavior.ts'
+import type { Mailbox } from './mailbox.ts'
+
+/** A message on its way to an actor. */
+export type Letter<Message> = Readonly<{
+  offset: number
+  receivedMs: number
+  content: Readonly<{ message: Message }> | Readonly<{ timer: TimerMessage }>
+  /** Told when the turn is over; for senders that wait for it. */
+  applied: ((duplicate: boolean) => void) | null
+}>
+
+/** One actor that is awake: its state, and what waits while it looks into its past. */
+export class Cell<State, Message> {
+  readonly key: string
+  state: State
+  /** The last message that `state` has seen. */
+  offset: number
+  /** `offset` of the newest state that is stored, −1 for none. */
+  storedOffset: number
+  /** Letters that wait for a look into the past; null while none is under way. */
+  waiting: Mailbox<Letter<Message>> | null = null
+  /** Had a message since the sweep came by last. */
+  recent = true
+  /** Wall clock of its last message, for passivation by idleness. */
+  lastReceivedMs = 0
+  /** Its due timer is on its way through the journal. */
+  timerFired = false
+  /** Being put away: dropped when the write is done and nothing came in the meantime. */
+  leaving = false
+
+  constructor(key: string, state: State, storedOffset: number) {
+    this.key = key
+    this.state = state
+    this.offset = storedOffset
+    this.storedOffset = storedOffset
+  }
+
+  /** The oldest message it has not handled, or null. */
+  get waitingOffset(): number | null {
+    return this.waiting?.peek()?.offset ?? null
+  }
+}

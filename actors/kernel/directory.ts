@@ -1,0 +1,76 @@
+import type { Behavior } from './behavior.ts'
+import { Cell } from './cell.ts'
+import { OrreryError } from './errors.ts'
+import type { StateStore, StoredState } from './state-store.ts'
+
+/** All actors of a partition that are awake, by key; the others are in the store. */
+export class Directory<State, Message> {
+  readonly #behavior: Behavior<State, Message>
+  readonly #store: StateStore
+  readonly #cells = new Map<string, Cell<State, Message>>()
+  /** Times an actor was woken. */
+  activations = 0
+  /** No state handed to the store has seen a message beyond this offset. */
+  storedThrough = -1
+
+  constructor(behavior: Behavior<State, Message>, store: StateStore) {
+    this.#behavior = behavior
+    this.#store = store
+  }
+
+  get awake(): number {
+    return this.#cells.size
+  }
+
+  peek(key: string): Cell<State, Message> | undefined {
+    return this.#cells.get(key)
+  }
+
+  /** The actor, woken when it was away. Throws when its stored state cannot be read. */
+  get(key: string): Cell<State, Message> {
+    return this.#cells.get(key) ?? this.#activate(key)
+  }
+
+  /** All awake actors in the order they woke; tolerates changes on the way. */
+  cells(): IterableIterator<Cell<State, Message>> {
+    return this.#cells.values()
+  }
+
+  /** Lets go of an actor whose newest state is stored. */
+  drop(cell: Cell<State, Message>): void {
+    this.#cells.delete(cell.key)
+  }
+
+  /** The actor's state as bytes, with what the store's indexes need. */
+  stored(cell: Cell<State, Message>): StoredState {
+    const state = this.#behavior.forgotten(cell.state)
+    this.storedThrough = Math.max(this.storedThrough, cell.offset)
+    return {
+      key: cell.key,
+      offset: cell.offset,
+      version: this.#behavior.version,
+      state: this.#behavior.encode(state),
+      timerMs: this.#behavior.timer(state)?.dueMs ?? null,
+      live: this.#behavior.live(state),
+    }
+  }
+
+  /** A state as it was put away. */
+  decode(stored: StoredState): State {
+    try {
+      return this.#behavior.decode(stored.state, stored.version)
+    } catch (cause) {
+      const message = `state of ${stored.key} (version ${stored.version}) cannot be read`
+      throw new OrreryError('state_unreadable', message, { cause })
+    }
+  }
+
+  #activate(key: string): Cell<State, Message> {
+    const stored = this.#store.load(key)
+    const state = stored ? this.decode(stored) : this.#behavior.initial(key)
+    const cell = new Cell<State, Message>(key, state, stored?.offset ?? -1)
+    this.#cells.set(key, cell)
+    this.activations++
+    return cell
+  }
+}

@@ -1,0 +1,302 @@
+import type { DeadLetterFact, Fact, PingsFact } from '../model/fact.ts'
+import type { History, HistoryRequest } from '../model/history.ts'
+import type { Behavior, TimerMessage } from './behavior.ts'
+import type { Cell, Letter } from './cell.ts'
+import type { Clock } from './clock.ts'
+import type { Directory } from './directory.ts'
+import { messageOf } from './errors.ts'
+import { Mailbox } from './mailbox.ts'
+import { Supervisor } from './supervisor.ts'
+import type { Log, Telemetry } from './telemetry.ts'
+
+/** Where facts go. `advance(offset)`: every fact of messages up to `offset` has been handed over. */
+export interface FactTarget {
+  readonly full: boolean
+  accept(fact: Fact): void
+  advance(offset: number): void
+  /** Calls when `full` turns false again. */
+  onRoom(call: () => void): void
+}
+
+/** One committed entry of the journal, ready for the actors. */
+export type Delivery<Message> = Readonly<{ offset: number; count: number; receivedMs: number }> &
+  (
+    | Readonly<{
+        kind: 'messages'
+        messages: readonly Message[]
+        frame: PingsFact
+        /** Told when every message was handled: how many were exact repeats. */
+        applied: ((duplicates: number) => void) | null
+      }>
+    | Readonly<{ kind: 'dead_letter'; fact: DeadLetterFact }>
+    | Readonly<{ kind: 'timer'; key: string; timer: TimerMessage }>
+  )
+
+export type PartitionOptions<State, Message> = Readonly<{
+  partition: number
+  behavior: Behavior<State, Message>
+  keyOf: (message: Message) => string
+  directory: Directory<State, Message>
+  history: History
+  /** Takes frames as received (bronze): not held up by actors that look into their past. */
+  received: FactTarget
+  /** Takes what actors derive (silver, metrics, feed). */
+  derived: FactTarget
+  clock: Clock
+  log: Log
+  telemetry: Telemetry
+  limits: Readonly<{ turnsPerSliceMax: number; mailboxMax: number; awakeMax: number }>
+}>
+
+/** Pause before a failed look into the past is tried again. */
+const RECALL_RETRY_MS = 250
+
+/**
+ * Runs the actors of one partition over its journal, in order of offsets: one turn at a time, many
+ * turns a slice, then other I/O goes first. An actor that must look into its past waits alone; the
+ * others go on, and the derived watermark stays before its first waiting message (SPEC.md K1–K5).
+ */
+export class Partition<State, Message> {
+  readonly #options: PartitionOptions<State, Message>
+  readonly #supervisor: Supervisor<State, Message>
+  /** Not bounded here: whoever offers messages asks for `backlog` first. */
+  readonly #queue = new Mailbox<Delivery<Message>>(Number.MAX_SAFE_INTEGER)
+  /** Place within the first delivery. */
+  #position = 0
+  #begun = false
+  #tally: { pending: number; duplicates: number } | null = null
+  #waitingForRoom = false
+  #scheduled = false
+  #backlog = 0
+  #delivered: number
+  readonly #recalling = new Set<Cell<State, Message>>()
+  #recalls: { cell: Cell<State, Message>; aroundUs: number }[] = []
+  #idle: (() => void)[] = []
+
+  constructor(options: PartitionOptions<State, Message>, deliveredThrough: number) {
+    this.#options = options
+    this.#delivered = deliveredThrough
+    this.#supervisor = new Supervisor(options)
+    options.telemetry
+      .gauge('orrery_backlog_pings', 'Committed messages that wait for their turn')
+      .from(() => this.#backlog)
+    options.telemetry
+      .gauge('orrery_actors_awake', 'Actors in memory')
+      .from(() => options.directory.awake)
+    options.telemetry
+      .gauge('orrery_actors_recalling', 'Actors that look into their past')
+      .from(() => this.#recalling.size)
+  }
+
+  /** Committed messages that no actor has handled yet. */
+  get backlog(): number {
+    return this.#backlog
+  }
+
+  /** Every message up to this offset has been handled, and its facts handed over. */
+  get handledThrough(): number {
+    let through = this.#delivered
+    for (const cell of this.#recalling) {
+      const offset = cell.waitingOffset
+      if (offset !== null && offset - 1 < through) through = offset - 1
+    }
+    return through
+  }
+
+  /** Takes the next committed entry; entries come in order of offsets, without gaps. */
+  enqueue(delivery: Delivery<Message>): void {
+    this.#queue.offer(delivery)
+    this.#backlog += delivery.count
+    this.#schedule()
+  }
+
+  /** Resolves when everything enqueued has been handled. */
+  async idle(): Promise<void> {
+    while (this.#backlog > 0 || this.#recalling.size > 0) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    }
+  }
+
+  /** Goes on after something outside made room (an actor was put away). */
+  wake(): void {
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#options.clock.soon(() => {
+      this.#scheduled = false
+      this.#slice()
+    })
+  }
+
+  #slice(): void {
+    const { limits } = this.#options
+    let turns = 0
+    while (turns < limits.turnsPerSliceMax && this.#hasRoom()) {
+      const delivery = this.#queue.peek()
+      if (!delivery) break
+      if (!this.#begun) this.#begin(delivery)
+      const done = this.#handle(delivery, limits.turnsPerSliceMax - turns)
+      if (done === 0) break
+      turns += done
+      this.#position += done
+      this.#backlog -= done
+      if (this.#position < delivery.count) continue
+      this.#position = 0
+      this.#begun = false
+      this.#queue.take()
+      this.#delivered = delivery.offset + delivery.count - 1
+    }
+    this.#recallAll()
+    this.#options.derived.advance(this.handledThrough)
+    if (this.#queue.size > 0 && turns > 0) this.#schedule()
+    this.#tellIdle()
+  }
+
+  /** False while a sink or the bound on awake actors holds the partition up; asks to be woken. */
+  #hasRoom(): boolean {
+    const { received, derived, directory, limits } = this.#options
+    if (directory.awake > limits.awakeMax * 2) return false
+    const busy = received.full ? received : derived.full ? derived : null
+    if (!busy) return true
+    if (!this.#waitingForRoom) {
+      this.#waitingForRoom = true
+      busy.onRoom(() => {
+        this.#waitingForRoom = false
+        this.#schedule()
+      })
+    }
+    return false
+  }
+
+  #begin(delivery: Delivery<Message>): void {
+    const { received, derived } = this.#options
+    this.#begun = true
+    if (delivery.kind === 'messages') {
+      received.accept(delivery.frame)
+      derived.accept(delivery.frame)
+      this.#tally = delivery.applied ? { pending: delivery.count, duplicates: 0 } : null
+    } else if (delivery.kind === 'dead_letter') {
+      derived.accept(delivery.fact)
+    }
+    received.advance(delivery.offset + delivery.count - 1)
+  }
+
+  /** Handles up to `max` messages of the delivery from the current place on; how many it did. */
+  #handle(delivery: Delivery<Message>, max: number): number {
+    if (delivery.kind === 'dead_letter') return 1
+    if (delivery.kind === 'timer') {
+      const content = { timer: delivery.timer }
+      return this.#deliver(delivery.key, delivery, delivery.offset, content, null) ? 1 : 0
+    }
+    const until = Math.min(delivery.count, this.#position + max)
+    for (let index = this.#position; index < until; index++) {
+      const message = delivery.messages[index]
+      if (message === undefined) continue
+      const applied = this.#appliedOne(delivery)
+      const key = this.#options.keyOf(message)
+      if (!this.#deliver(key, delivery, delivery.offset + index, { message }, applied)) {
+        return index - this.#position
+      }
+    }
+    return until - this.#position
+  }
+
+  #appliedOne(delivery: Delivery<Message>): Letter<Message>['applied'] {
+    const tally = this.#tally
+    if (!tally || delivery.kind !== 'messages' || !delivery.applied) return null
+    const applied = delivery.applied
+    return (duplicate) => {
+      if (duplicate) tally.duplicates++
+      if (--tally.pending === 0) applied(tally.duplicates)
+    }
+  }
+
+  /** One message to one actor: handled now, or kept behind what the actor waits for; false when that is full. */
+  #deliver(
+    key: string,
+    delivery: Delivery<Message>,
+    offset: number,
+    content: Letter<Message>['content'],
+    applied: Letter<Message>['applied'],
+  ): boolean {
+    const letter: Letter<Message> = { offset, receivedMs: delivery.receivedMs, content, applied }
+    const cell = this.#supervisor.wake(key, letter)
+    if (!cell) return true
+    cell.recent = true
+    cell.lastReceivedMs = delivery.receivedMs
+    if (cell.waiting) return cell.waiting.offer(letter)
+    const aroundUs = this.#supervisor.recalls(cell, letter)
+    if (aroundUs === null) {
+      this.#supervisor.turn(cell, letter)
+      return true
+    }
+    cell.waiting = new Mailbox(this.#options.limits.mailboxMax)
+    cell.waiting.offer(letter)
+    this.#recalling.add(cell)
+    this.#recalls.push({ cell, aroundUs })
+    return true
+  }
+
+  #recallAll(): void {
+    if (this.#recalls.length === 0) return
+    const recalls = this.#recalls
+    this.#recalls = []
+    const requests = recalls.map(({ cell, aroundUs }): HistoryRequest => ({
+      sessionId: cell.key.slice(cell.key.indexOf(':') + 1),
+      partition: this.#options.partition,
+      eventTimeUs: aroundUs,
+      beforeOffset: cell.waitingOffset ?? 0,
+    }))
+    this.#options.history.load(requests).then(
+      (pages) => {
+        recalls.forEach(({ cell }, index) => {
+          const page = pages[index]
+          if (page) this.#resume(cell, page)
+        })
+        this.#options.derived.advance(this.handledThrough)
+        this.#schedule()
+      },
+      (cause: unknown) => {
+        this.#options.log.warn(
+          { sessions: recalls.length, error: messageOf(cause) },
+          'look into the past failed, tried again',
+        )
+        this.#options.clock.after(RECALL_RETRY_MS, () => {
+          this.#recalls.push(...recalls)
+          this.#schedule()
+        })
+      },
+    )
+  }
+
+  /** Goes on with an actor whose past is at hand, until its letters are done or it must look further. */
+  #resume(
+    cell: Cell<State, Message>,
+    page: Parameters<Behavior<State, Message>['recalled']>[1],
+  ): void {
+    const { behavior } = this.#options
+    cell.state = behavior.recalled(cell.state, page)
+    for (let letter = cell.waiting?.peek(); letter; letter = cell.waiting?.peek()) {
+      const aroundUs = this.#supervisor.recalls(cell, letter)
+      if (aroundUs !== null) {
+        this.#recalls.push({ cell, aroundUs })
+        return
+      }
+      cell.waiting?.take()
+      this.#supervisor.turn(cell, letter)
+    }
+    cell.state = behavior.forgotten(cell.state)
+    cell.waiting = null
+    this.#recalling.delete(cell)
+  }
+
+  #tellIdle(): void {
+    if (this.#backlog > 0 || this.#recalling.size > 0 || this.#idle.length === 0) return
+    const waiting = this.#idle
+    this.#idle = []
+    for (const resolve of waiting) resolve()
+  }
+}

@@ -1,0 +1,132 @@
+import type { DeadLetterFact } from '../model/fact.ts'
+import type { Behavior, Step, Turn } from './behavior.ts'
+import type { Cell, Letter } from './cell.ts'
+import type { Directory } from './directory.ts'
+import { messageOf } from './errors.ts'
+import type { FactTarget } from './partition.ts'
+import type { Log, Telemetry } from './telemetry.ts'
+
+type SupervisorOptions<State, Message> = Readonly<{
+  partition: number
+  behavior: Behavior<State, Message>
+  directory: Directory<State, Message>
+  derived: FactTarget
+  log: Log
+  telemetry: Telemetry
+}>
+
+/** How often a turn is tried, each time from the state before it. */
+const ATTEMPTS_MAX = 2
+const RAW_BYTES_MAX = 64 * 1024
+
+/**
+ * Runs turns and contains what they throw: the actor restarts from its state before the turn, and
+ * when that does not help the message becomes a dead letter and the actor goes on without it.
+ * Neighbours and the process are untouched.
+ */
+export class Supervisor<State, Message> {
+  readonly #options: SupervisorOptions<State, Message>
+  readonly #turns
+  readonly #duplicates
+  readonly #restarts
+  readonly #poisoned
+
+  constructor(options: SupervisorOptions<State, Message>) {
+    this.#options = options
+    const { telemetry } = options
+    this.#turns = telemetry.counter('orrery_turns_total', 'Messages that actors have handled')
+    this.#duplicates = telemetry.counter(
+      'orrery_duplicates_total',
+      'Exact repeats that actors have dropped',
+    )
+    this.#restarts = telemetry.counter(
+      'orrery_actor_restarts_total',
+      'Actors restarted after their behavior threw',
+    )
+    this.#poisoned = telemetry.counter(
+      'orrery_poison_total',
+      'Messages given up because a behavior kept throwing',
+    )
+  }
+
+  /** The actor, woken; null when its state cannot be read: then the letter is a dead letter. */
+  wake(key: string, letter: Letter<Message>): Cell<State, Message> | null {
+    try {
+      return this.#options.directory.get(key)
+    } catch (thrown) {
+      this.#giveUp(key, letter, thrown)
+      return null
+    }
+  }
+
+  /** What the actor must look up first; a behavior that throws here throws in its turn again. */
+  recalls(cell: Cell<State, Message>, letter: Letter<Message>): number | null {
+    if (letter.offset <= cell.offset || 'timer' in letter.content) return null
+    try {
+      return this.#options.behavior.recalls(cell.state, letter.content.message)
+    } catch {
+      return null
+    }
+  }
+
+  /** One turn. A message that the state has seen already (a replay over a newer state) is passed over. */
+  turn(cell: Cell<State, Message>, letter: Letter<Message>): void {
+    if (letter.offset <= cell.offset) {
+      letter.applied?.(false)
+      return
+    }
+    const step = this.#attempt(cell, letter)
+    cell.offset = letter.offset
+    if ('timer' in letter.content) cell.timerFired = false
+    if (!step) return
+    cell.state = step.state
+    this.#turns.value++
+    if (step.duplicate) this.#duplicates.value++
+    for (const fact of step.facts) this.#options.derived.accept(fact)
+    letter.applied?.(step.duplicate ?? false)
+  }
+
+  #attempt(cell: Cell<State, Message>, letter: Letter<Message>): Step<State> | null {
+    const { behavior, partition, log } = this.#options
+    const { offset, receivedMs, content } = letter
+    const turn: Turn = { key: cell.key, partition, offset, receivedMs }
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return 'timer' in content
+          ? behavior.onTimer(cell.state, content.timer, turn)
+          : behavior.receive(cell.state, content.message, turn)
+      } catch (thrown) {
+        if (attempt >= ATTEMPTS_MAX) {
+          this.#giveUp(cell.key, letter, thrown)
+          return null
+        }
+        this.#restarts.value++
+        log.warn({ actor: cell.key, offset, error: messageOf(thrown) }, 'actor restarted')
+      }
+    }
+  }
+
+  #giveUp(key: string, letter: Letter<Message>, thrown: unknown): void {
+    const { derived, partition, log } = this.#options
+    const raw = new TextEncoder().encode(JSON.stringify(letter.content))
+    const fact: DeadLetterFact = {
+      kind: 'dead_letter',
+      partition,
+      offset: letter.offset,
+      part: 0,
+      code: 'poison',
+      path: '',
+      expected: 'a message that the actor can handle',
+      received: key,
+      message: `${key}: ${messageOf(thrown)}`,
+      raw: raw.subarray(0, RAW_BYTES_MAX),
+      truncated: raw.length > RAW_BYTES_MAX,
+      receivedMs: letter.receivedMs,
+      source: 'actor',
+    }
+    derived.accept(fact)
+    this.#poisoned.value++
+    log.error({ actor: key, offset: letter.offset, error: messageOf(thrown) }, 'message given up')
+    letter.applied?.(false)
+  }
+}

@@ -1,0 +1,158 @@
+import type { Behavior } from './behavior.ts'
+import type { Cell } from './cell.ts'
+import type { Clock } from './clock.ts'
+import type { Directory } from './directory.ts'
+import { messageOf } from './errors.ts'
+import type { StateStore } from './state-store.ts'
+import type { Log, Telemetry } from './telemetry.ts'
+
+export type SweepOptions<State, Message> = Readonly<{
+  behavior: Behavior<State, Message>
+  directory: Directory<State, Message>
+  store: StateStore
+  clock: Clock
+  log: Log
+  telemetry: Telemetry
+  /** Sends a due timer through the journal; false when it cannot be taken now. */
+  fire: (key: string, timer: string, dueMs: number) => boolean
+  /** Called after actors were put away: there is room again. */
+  madeRoom: () => void
+  limits: Readonly<{ awakeMax: number; idleMs: number; cellsPerStepMax: number; everyMs: number }>
+}>
+
+/**
+ * Comes by every awake actor in turn, a few at a time: fires due timers, puts away who is idle, and,
+ * when more than `awakeMax` are awake, who had no message since it last came by (second chance).
+ */
+export class Sweep<State, Message> {
+  readonly #options: SweepOptions<State, Message>
+  #hand: IterableIterator<Cell<State, Message>> | null = null
+  #stopped = false
+  #cancel: () => void = () => {}
+  #writing: Promise<void> | null = null
+  readonly #firing = new Set<string>()
+  readonly #passivations
+
+  constructor(options: SweepOptions<State, Message>) {
+    this.#options = options
+    this.#passivations = options.telemetry.counter('orrery_passivations_total', 'Actors put away')
+  }
+
+  start(): void {
+    this.#next(this.#options.limits.everyMs)
+  }
+
+  /** Ends the sweep; resolves when what it was writing is written. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancel()
+    await this.#writing
+  }
+
+  /** Forgets that a timer is on its way: its message was handled, or refused. */
+  fired(key: string): void {
+    this.#firing.delete(key)
+  }
+
+  #next(delayMs: number): void {
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      if (this.#stopped) return
+      this.step().then(
+        () => this.#next(this.#crowded ? 0 : this.#options.limits.everyMs),
+        (cause: unknown) => {
+          this.#options.log.warn(
+            { error: messageOf(cause) },
+            'putting actors away failed, tried again',
+          )
+          this.#next(this.#options.limits.everyMs)
+        },
+      )
+    })
+  }
+
+  get #crowded(): boolean {
+    return this.#options.directory.awake > this.#options.limits.awakeMax
+  }
+
+  /** One step: a bounded number of actors looked at, and put away once their state is stored. */
+  async step(): Promise<void> {
+    const { directory, clock, limits } = this.#options
+    const nowMs = clock.nowMs()
+    this.#fireStored(nowMs)
+    const leaving: Cell<State, Message>[] = []
+    const looked = Math.min(limits.cellsPerStepMax, directory.awake)
+    for (let count = 0; count < looked; count++) {
+      const cell = this.#advanceHand()
+      if (!cell) break
+      this.#fireDue(cell, nowMs)
+      if (this.#mayLeave(cell, nowMs)) leaving.push(cell)
+      cell.recent = false
+    }
+    this.#writing = this.#putAway(leaving)
+    await this.#writing
+    this.#writing = null
+  }
+
+  #advanceHand(): Cell<State, Message> | undefined {
+    this.#hand ??= this.#options.directory.cells()
+    const next = this.#hand.next()
+    if (!next.done) return next.value
+    this.#hand = this.#options.directory.cells()
+    return this.#hand.next().value
+  }
+
+  #mayLeave(cell: Cell<State, Message>, nowMs: number): boolean {
+    if (cell.waiting || cell.leaving || cell.timerFired) return false
+    if (nowMs - cell.lastReceivedMs > this.#options.limits.idleMs) return !cell.recent
+    return this.#crowded && !cell.recent
+  }
+
+  async #putAway(cells: readonly Cell<State, Message>[]): Promise<void> {
+    if (cells.length === 0) return
+    const { directory, store } = this.#options
+    const changed = cells.filter((cell) => cell.offset > cell.storedOffset)
+    const states = changed.map((cell) => directory.stored(cell))
+    for (const cell of cells) cell.leaving = true
+    try {
+      if (states.length > 0) await store.save(states)
+    } finally {
+      for (const cell of cells) cell.leaving = false
+    }
+    states.forEach((state, index) => {
+      const cell = changed[index]
+      if (cell) cell.storedOffset = Math.max(cell.storedOffset, state.offset)
+    })
+    let dropped = 0
+    for (const cell of cells) {
+      // A message came in meanwhile: it stays.
+      if (cell.waiting || cell.offset !== cell.storedOffset) continue
+      directory.drop(cell)
+      dropped++
+    }
+    this.#passivations.add(dropped)
+    if (dropped > 0) this.#options.madeRoom()
+  }
+
+  #fireDue(cell: Cell<State, Message>, nowMs: number): void {
+    if (cell.timerFired || cell.waiting) return
+    const timer = this.#options.behavior.timer(cell.state)
+    if (timer && timer.dueMs <= nowMs) this.#fire(cell.key, timer.timer, timer.dueMs)
+    cell.timerFired = this.#firing.has(cell.key)
+  }
+
+  /** Timers of actors that are away. */
+  #fireStored(nowMs: number): void {
+    const { store, directory, behavior, limits } = this.#options
+    for (const stored of store.due(nowMs, limits.cellsPerStepMax)) {
+      if (directory.peek(stored.key) || this.#firing.has(stored.key)) continue
+      const timer = behavior.timer(directory.decode(stored))
+      if (timer) this.#fire(stored.key, timer.timer, timer.dueMs)
+    }
+  }
+
+  #fire(key: string, timer: string, dueMs: number): void {
+    if (this.#firing.has(key)) return
+    this.#firing.add(key)
+    if (!this.#options.fire(key, timer, dueMs)) this.#firing.delete(key)
+  }
+}

@@ -1,0 +1,30 @@
+import type { DeadLetter } from './fact.ts'
+import type { Ping } from './ping.ts'
+
+/** One message of a sender, checked: pings to accept, and what was refused. */
+export type Offer = Readonly<{
+  /** Name of the key it came with. */
+  source: string
+  receivedMs: number
+  /** JSON text of exactly `pings`, as received: an object, an array or NDJSON. */
+  payload: Uint8Array | string
+  pings: readonly Ping[]
+  deadLetters: readonly DeadLetter[]
+  /** Wait until the actors have seen it, and count repeats; slower. */
+  countDuplicates: boolean
+}>
+
+/** What became of an offer: on disk (and counted), or not taken at all. */
+export type OfferOutcome =
+  | Readonly<{ ok: true; duplicates: number | null }>
+  | Readonly<{
+      ok: false
+      code: 'busy' | 'disk_full' | 'unavailable'
+      message: string
+      retryAfterMs: number
+    }>
+
+/** The way in. `done` is called exactly once, possibly at once. */
+export interface Ingest {
+  offer(offer: Offer, done: (outcome: OfferOutcome) => void): void
+}

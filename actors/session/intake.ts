@@ -1,0 +1,222 @@
+import type { Clock } from '../kernel/clock.ts'
+import type { AppendOutcome, Journal } from '../kernel/journal.ts'
+import type { Partition } from '../kernel/partition.ts'
+import type { Histogram, Telemetry } from '../kernel/telemetry.ts'
+import type { DeadLetter, PingsFact } from '../model/fact.ts'
+import type { Offer, OfferOutcome } from '../model/offer.ts'
+import type { Ping } from '../model/ping.ts'
+import { deadLetterEntry, timerEntry } from './entries.ts'
+
+const encoder = new TextEncoder()
+
+export type IntakeOptions<State> = Readonly<{
+  journal: Journal
+  partition: Partition<State, Ping>
+  clock: Clock
+  telemetry: Telemetry
+  limits: Readonly<{
+    /** Committed pings that may wait for their turn before senders are told to slow down. */
+    backlogMax: number
+    retryAfterMs: number
+  }>
+}>
+
+/**
+ * The way in: an offer is appended to the journal, and when the disk has it, answered and handed to
+ * the actors, in this order. Where there is no room it is answered "busy" and nothing of it is kept.
+ */
+export class Intake<State> {
+  readonly #options: IntakeOptions<State>
+  readonly #accepted
+  readonly #refused
+  readonly #busy
+  readonly #ackMs: Histogram
+  #stopped = false
+
+  constructor(options: IntakeOptions<State>) {
+    this.#options = options
+    const { telemetry } = options
+    this.#accepted = telemetry.counter(
+      'orrery_pings_accepted_total',
+      'Pings on disk and acknowledged',
+    )
+    this.#refused = telemetry.counter(
+      'orrery_pings_refused_total',
+      'Messages refused and kept as dead letters',
+    )
+    this.#busy = telemetry.counter(
+      'orrery_pings_busy_total',
+      'Pings answered busy: not taken, to be sent again',
+    )
+    this.#ackMs = telemetry.histogram(
+      'orrery_ack_ms',
+      'Milliseconds from receipt to acknowledgement after the sync',
+    )
+  }
+
+  /** Pings accepted since the start. */
+  get acceptedCount(): number {
+    return this.#accepted.value
+  }
+
+  /** Refuses everything from now on; what was offered before is still answered. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  offer(offer: Offer, done: (outcome: OfferOutcome) => void): void {
+    const refusal = this.#refusal()
+    if (refusal) {
+      this.#busy.add(offer.pings.length)
+      done(refusal)
+      return
+    }
+    if (offer.deadLetters.length > 0) this.#offerMixed(offer, done)
+    else if (offer.pings.length > 0) this.#offerPings(offer, done)
+    else done({ ok: true, duplicates: offer.countDuplicates ? 0 : null })
+  }
+
+  /** Sends a due timer to its actor by way of the journal; `settled` is told when it is on its way or refused. */
+  fireTimer(key: string, timer: string, dueMs: number, settled: () => void): boolean {
+    if (this.#stopped) return false
+    const { journal, partition, clock } = this.#options
+    const receivedMs = clock.nowMs()
+    return journal.append(timerEntry(key, timer, dueMs, receivedMs), (outcome) => {
+      if (outcome.ok) {
+        const { offset } = outcome
+        partition.enqueue({
+          kind: 'timer',
+          key,
+          timer: { timer, dueMs },
+          offset,
+          count: 1,
+          receivedMs,
+        })
+      }
+      settled()
+    })
+  }
+
+  #refusal(): OfferOutcome | null {
+    const { journal, partition, limits } = this.#options
+    const retryAfterMs = limits.retryAfterMs
+    if (this.#stopped)
+      return { ok: false, code: 'unavailable', message: 'shutting down', retryAfterMs }
+    if (partition.backlog >= limits.backlogMax) {
+      return { ok: false, code: 'busy', message: 'more pings than the stores take', retryAfterMs }
+    }
+    switch (journal.refusing) {
+      case null:
+        return null
+      case 'busy':
+        return { ok: false, code: 'busy', message: 'more pings than the disk takes', retryAfterMs }
+      case 'full':
+        return {
+          ok: false,
+          code: 'disk_full',
+          message: 'no space left for the journal',
+          retryAfterMs,
+        }
+      case 'failed':
+      case 'closed':
+        return {
+          ok: false,
+          code: 'unavailable',
+          message: 'the journal cannot be written',
+          retryAfterMs,
+        }
+    }
+  }
+
+  /** Dead letters first: should the pings then find no room, the sender hears so and sends all of it again. */
+  #offerMixed(offer: Offer, done: (outcome: OfferOutcome) => void): void {
+    let open = offer.deadLetters.length + (offer.pings.length > 0 ? 1 : 0)
+    let worst: OfferOutcome = { ok: true, duplicates: offer.countDuplicates ? 0 : null }
+    const one = (outcome: OfferOutcome): void => {
+      if (!outcome.ok || (worst.ok && outcome.duplicates)) worst = outcome
+      if (--open === 0) done(worst)
+    }
+    for (const letter of offer.deadLetters) this.#offerDeadLetter(letter, one)
+    if (offer.pings.length > 0) this.#offerPings(offer, one)
+  }
+
+  #offerDeadLetter(letter: DeadLetter, done: (outcome: OfferOutcome) => void): void {
+    const { journal, partition } = this.#options
+    const taken = journal.append(deadLetterEntry(letter), (outcome) => {
+      if (!outcome.ok) return done(this.#failure(outcome))
+      this.#refused.add()
+      const { offset } = outcome
+      const fact = {
+        ...letter,
+        kind: 'dead_letter',
+        partition: journal.partition,
+        offset,
+        part: 0,
+      } as const
+      partition.enqueue({
+        kind: 'dead_letter',
+        fact,
+        offset,
+        count: 1,
+        receivedMs: letter.receivedMs,
+      })
+      done({ ok: true, duplicates: null })
+    })
+    if (!taken) done(this.#refusal() ?? this.#noRoom())
+  }
+
+  #offerPings(offer: Offer, done: (outcome: OfferOutcome) => void): void {
+    const { journal, partition, clock } = this.#options
+    const { source, receivedMs, pings } = offer
+    const payload =
+      typeof offer.payload === 'string' ? encoder.encode(offer.payload) : offer.payload
+    const count = pings.length
+    const offeredMs = clock.monotonicMs()
+    const taken = journal.append(
+      { kind: 'pings', count, receivedMs, source, payload },
+      (outcome) => {
+        if (!outcome.ok) return done(this.#failure(outcome))
+        this.#accepted.value += count
+        this.#ackMs.observe(clock.monotonicMs() - offeredMs, count)
+        const { offset } = outcome
+        const frame: PingsFact = {
+          kind: 'pings',
+          partition: journal.partition,
+          offset,
+          part: 0,
+          count,
+          receivedMs,
+          source,
+          payload,
+        }
+        const applied = offer.countDuplicates
+          ? (duplicates: number): void => done({ ok: true, duplicates })
+          : null
+        partition.enqueue({
+          kind: 'messages',
+          messages: pings,
+          frame,
+          applied,
+          offset,
+          count,
+          receivedMs,
+        })
+        if (!applied) done({ ok: true, duplicates: null })
+      },
+    )
+    if (taken) return
+    this.#busy.add(count)
+    done(this.#refusal() ?? this.#noRoom())
+  }
+
+  #failure(outcome: AppendOutcome & { ok: false }): OfferOutcome {
+    const { retryAfterMs } = this.#options.limits
+    const code = outcome.reason === 'full' ? 'disk_full' : 'unavailable'
+    return { ok: false, code, message: outcome.message, retryAfterMs }
+  }
+
+  #noRoom(): OfferOutcome {
+    const { retryAfterMs } = this.#options.limits
+    return { ok: false, code: 'busy', message: 'more pings than the disk takes', retryAfterMs }
+  }
+}
