@@ -1,0 +1,189 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+
+import type { Session } from 'chdb'
+
+import { messageOf, OrreryError } from '../../actors/kernel/errors.ts'
+import type { Log } from '../../actors/kernel/telemetry.ts'
+import { type ArrowAddon, arrowAddon, toArrow } from './chdb-arrow.ts'
+import {
+  CONSOLE_LIMITS,
+  type ConsoleLimits,
+  consoleSettings,
+  OWN_SETTINGS,
+  writeChdbConfig,
+} from './chdb-config.ts'
+import { ChdbPool } from './chdb-pool.ts'
+import { type ClickHouse, ClickHouseError, type Insert, type Row } from './engine.ts'
+import { isPlainName, sqlText } from './sql-text.ts'
+
+export type ChdbOptions = Readonly<{
+  /** The engine's own files; one process at a time. */
+  directory: string
+  database?: string
+  /** Cap on the whole engine; ClickHouse counts the process's memory against it. */
+  memoryBytesMax: number
+  /**
+   * Where the process goes to (`process.chdir`) before the engine opens, null to stay: Iceberg tables
+   * are read only under the working directory. Resolve every relative path of the process before.
+   */
+  workingDirectory: string | null
+  writers?: number
+  readers?: number
+  console?: ConsoleLimits
+  log: Log
+}>
+
+/** Statements that may wait for a connection of one kind. */
+const WAITING_MAX = 1_000
+
+/**
+ * Opens ClickHouse in this process. The engine is one a process: further calls must name the same
+ * directory, and share its memory cap. Never from a Worker that may end: that kills the engine.
+ */
+export async function openChdb(options: ChdbOptions): Promise<ClickHouse> {
+  const { log, database = 'default' } = options
+  const directory = resolve(options.directory)
+  if (!isPlainName(database)) {
+    throw new OrreryError('config', `CLICKHOUSE_DATABASE: ${database} is no name of a database`)
+  }
+  const startedMs = performance.now()
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const configPath = await writeChdbConfig(directory, options.memoryBytesMax)
+  if (options.workingDirectory !== null) process.chdir(resolve(options.workingDirectory))
+  warnOfFewThreads(log)
+
+  const chdb = await import('chdb')
+  const own = [`--config-file=${configPath}`, ...OWN_SETTINGS]
+  const open = (connectionArgs: readonly string[]): Session =>
+    new chdb.Session(directory, { connectionArgs })
+  const first = await openFirst(() => open(own), directory)
+  const many = (count: number, settings: readonly string[]): Session[] =>
+    Array.from({ length: count }, () => open(settings))
+  const pools: Pools = {
+    write: new ChdbPool([first, ...many((options.writers ?? 2) - 1, own)], WAITING_MAX),
+    read: new ChdbPool(many(options.readers ?? 4, own), WAITING_MAX),
+    ask: new ChdbPool(many(2, consoleSettings(options.console ?? CONSOLE_LIMITS)), 16),
+  }
+  const addon = arrowAddon(chdb.default)
+  const engine = new ChdbEngine(database, pools, addon, chdb.drainPending)
+  await engine.start()
+  log.info({ directory, database, tookMs: Math.round(performance.now() - startedMs) }, 'chdb open')
+  return engine
+}
+
+type Pools = Readonly<Record<'write' | 'read' | 'ask', ChdbPool>>
+
+class ChdbEngine implements ClickHouse {
+  readonly database: string
+  readonly #pools: Pools
+  readonly #addon: ArrowAddon
+  readonly #drain: () => Promise<void>
+  #inserts = 0
+  #closed = false
+
+  constructor(database: string, pools: Pools, addon: ArrowAddon, drain: () => Promise<void>) {
+    this.database = database
+    this.#pools = pools
+    this.#addon = addon
+    this.#drain = drain
+  }
+
+  /** Makes the database, and the one where each connection resolves names. */
+  async start(): Promise<void> {
+    if (this.database === 'default') return
+    await this.command(`CREATE DATABASE IF NOT EXISTS ${this.database} ENGINE = Atomic`)
+    const use = (session: Session): Promise<unknown> => run(session, `USE ${this.database}`)
+    await Promise.all(Object.values(this.#pools).map((pool) => pool.each(use)))
+  }
+
+  async command(sql: string): Promise<void> {
+    await this.#use('write', (session) => run(session, sql))
+  }
+
+  async query(sql: string): Promise<readonly Row[]> {
+    const bytes = await this.#use('read', (session) => run(session, sql, 'JSONCompactEachRow'))
+    const rows: Row[] = []
+    for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {
+      if (line !== '') rows.push(JSON.parse(line))
+    }
+    return rows
+  }
+
+  async insert({ table, columns, token }: Insert): Promise<void> {
+    const name = `insert_${this.#inserts}`
+    this.#inserts += 1
+    const names = columns.map((column) => `\`${column.name}\``).join(', ')
+    await this.#use('write', async (session) => {
+      this.#addon._arrowRegisterColumns(session.connection, name, columns.map(toArrow))
+      try {
+        // The token goes with the statement; given as a setting it would stay on the connection.
+        await run(
+          session,
+          `INSERT INTO ${table} (${names}) SETTINGS insert_deduplication_token = ${sqlText(token)} ` +
+            `SELECT ${names} FROM arrowstream('${name}')`,
+        )
+      } finally {
+        this.#addon._arrowUnregister(session.connection, name)
+      }
+    })
+  }
+
+  ask(sql: string, format: string): Promise<Uint8Array> {
+    return this.#use('ask', (session) => run(session, sql, format))
+  }
+
+  /** Lets running statements end first: closing under them would stop the engine for good. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#drain()
+    for (const pool of Object.values(this.#pools)) pool.close()
+    await this.#drain()
+  }
+
+  #use<T>(kind: keyof Pools, task: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new OrreryError('closed', 'ClickHouse is closed')
+    return this.#pools[kind].use(task)
+  }
+}
+
+async function run(session: Session, sql: string, format = 'Null'): Promise<Uint8Array> {
+  try {
+    const answer = await session.queryAsync(sql, { format })
+    return answer.bytes()
+  } catch (cause) {
+    throw toClickHouseError(cause)
+  }
+}
+
+function toClickHouseError(cause: unknown): ClickHouseError {
+  const code =
+    typeof cause === 'object' && cause !== null && 'clickhouseCode' in cause
+      ? cause.clickhouseCode
+      : null
+  return new ClickHouseError(messageOf(cause), typeof code === 'number' ? code : null, cause)
+}
+
+async function openFirst(open: () => Session, directory: string): Promise<Session> {
+  try {
+    return open()
+  } catch (cause) {
+    const status = await readFile(join(directory, 'status'), 'utf8').catch(() => '')
+    const holder = /^PID: (\d+)/m.exec(status)?.[1]
+    const reason = holder ? `process ${holder} uses it` : messageOf(cause)
+    throw new OrreryError('clickhouse_open', `cannot open ClickHouse in ${directory}: ${reason}`, {
+      cause,
+    })
+  }
+}
+
+/** Statements take threads of Bun's pool: with its default, as many as cores, two long ones stop file access too. */
+function warnOfFewThreads(log: Log): void {
+  const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? process.env['GOMAXPROCS'] ?? 0)
+  if (threads >= 8) return
+  log.warn(
+    { threads },
+    'UV_THREADPOOL_SIZE is under 8: long queries will delay writes; set it to 16',
+  )
+}

@@ -1,0 +1,40 @@
+import { OrreryError } from '../../actors/kernel/errors.ts'
+import { type ClickHouse, numberOf } from './engine.ts'
+import { sqlInt, sqlText } from './sql-text.ts'
+import { MIGRATIONS } from './tables.ts'
+
+/** The newest version of the tables that this program knows. */
+export const SCHEMA_VERSION = MIGRATIONS.length
+
+/**
+ * Brings the tables to the version of this program, step by step, and says which they had (0 for none).
+ * Tables of a newer program are left alone: OrreryError `schema_newer`.
+ */
+export async function migrate(
+  engine: ClickHouse,
+  migrations: typeof MIGRATIONS = MIGRATIONS,
+): Promise<number> {
+  await engine.command(
+    `CREATE TABLE IF NOT EXISTS schema_migrations (
+  version UInt32, name String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
+) ENGINE = MergeTree ORDER BY version SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`,
+  )
+  const [found] = await engine.query('SELECT max(version) FROM schema_migrations')
+  const before = numberOf(found?.[0])
+  if (before > migrations.length) {
+    throw new OrreryError(
+      'schema_newer',
+      `the ClickHouse tables are of version ${before}, this program knows ${migrations.length}: ` +
+        'start the newer program, or use another DATA_DIR or CLICKHOUSE_DATABASE',
+    )
+  }
+  for (const [index, { name, statements }] of migrations.entries()) {
+    const version = index + 1
+    if (version <= before) continue
+    for (const statement of statements) await engine.command(statement)
+    await engine.command(
+      `INSERT INTO schema_migrations (version, name) VALUES (${sqlInt(version)}, ${sqlText(name)})`,
+    )
+  }
+  return before
+}

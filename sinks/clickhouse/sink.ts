@@ -1,0 +1,138 @@
+import { assert, messageOf } from '../../actors/kernel/errors.ts'
+import type { Fact, FactName } from '../../actors/model/fact.ts'
+import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
+import { type ClickHouse, ClickHouseError, numberOf } from './engine.ts'
+import { FACT_TABLES, isSilver, SilverRows } from './rows.ts'
+import { migrate } from './schema.ts'
+import { sqlInt, sqlText } from './sql-text.ts'
+
+export const CLICKHOUSE_SINK = 'clickhouse'
+
+export const CLICKHOUSE_LIMITS: BatchLimits = {
+  rowsMax: 20_000,
+  bytesMax: 16_000_000,
+  ageMsMax: 200,
+  inFlightMax: 1,
+}
+
+/** Highest offset of a partition up to which all silver rows are stored, −1 for none. */
+export async function readAcknowledged(engine: ClickHouse, partition: number): Promise<number> {
+  const [row] = await engine.query(
+    `SELECT max(\`offset\`), count() FROM sink_progress ` +
+      `WHERE sink = ${sqlText(CLICKHOUSE_SINK)} AND \`partition\` = ${sqlInt(partition)}`,
+  )
+  return numberOf(row?.[1]) === 0 ? -1 : numberOf(row?.[0])
+}
+
+type Progress = {
+  acknowledged: number
+  /** Facts above `acknowledged` that the store has: what a crash, or a failed write, left between data and progress. */
+  stored: ReadonlySet<string>
+  /** After a failure: how much of it was written is not known until the store was looked at. */
+  doubtful: boolean
+}
+
+/** Writes facts to the silver tables, each once (SPEC.md, "Exactly once"). */
+export class ClickHouseSink implements Sink<Fact> {
+  readonly name = CLICKHOUSE_SINK
+  readonly limits: BatchLimits
+  readonly #engine: ClickHouse
+  readonly #rows = new SilverRows()
+  readonly #progress = new Map<number, Progress>()
+  #writing = false
+
+  constructor(engine: ClickHouse, limits: BatchLimits = CLICKHOUSE_LIMITS) {
+    assert(limits.inFlightMax === 1, 'the ClickHouse sink writes one batch at a time')
+    this.#engine = engine
+    this.limits = limits
+  }
+
+  async open(partition: number, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted()
+    await migrate(this.#engine)
+    const acknowledged = await readAcknowledged(this.#engine, partition)
+    const stored = await this.#readStored(partition, acknowledged)
+    this.#progress.set(partition, { acknowledged, stored, doubtful: false })
+    return acknowledged
+  }
+
+  async write(batch: Batch<Fact>, signal: AbortSignal): Promise<void> {
+    const progress = this.#progress.get(batch.partition)
+    assert(progress, `partition ${batch.partition} is not open`)
+    assert(!this.#writing, 'a batch is being written')
+    if (batch.offsetLast <= progress.acknowledged) return
+    this.#writing = true
+    try {
+      signal.throwIfAborted()
+      await this.#write(batch, progress)
+    } catch (cause) {
+      progress.doubtful = true
+      throw toSinkError(cause)
+    } finally {
+      this.#rows.clear()
+      this.#writing = false
+    }
+  }
+
+  /** Nothing is held back here; the engine is closed by who opened it. */
+  async close(): Promise<void> {}
+
+  async #write(batch: Batch<Fact>, progress: Progress): Promise<void> {
+    const { partition, offsetLast } = batch
+    if (progress.doubtful) {
+      progress.stored = await this.#readStored(partition, progress.acknowledged)
+      progress.doubtful = false
+    }
+    for (const fact of batch.rows) {
+      if (!isSilver(fact) || fact.offset <= progress.acknowledged) continue
+      if (progress.stored.size > 0 && progress.stored.has(keyOf(fact))) continue
+      this.#rows.add(fact)
+    }
+    // All end before the first failure is thrown: until then their memory is being read.
+    const inserts = this.#rows
+      .tables()
+      .map(({ table, columns }) =>
+        this.#engine.insert({ table, columns, token: `${table}:${batch.id}` }),
+      )
+    for (const outcome of await Promise.allSettled(inserts)) {
+      if (outcome.status === 'rejected') throw outcome.reason
+    }
+    await this.#engine.command(
+      `INSERT INTO sink_progress (sink, \`partition\`, \`offset\`) ` +
+        `VALUES (${sqlText(CLICKHOUSE_SINK)}, ${sqlInt(partition)}, ${sqlInt(offsetLast)})`,
+    )
+    progress.acknowledged = offsetLast
+    progress.stored = above(progress.stored, offsetLast)
+  }
+
+  async #readStored(partition: number, acknowledged: number): Promise<ReadonlySet<string>> {
+    const rows = await this.#engine.query(
+      FACT_TABLES.map(
+        (table) =>
+          `SELECT \`offset\`, \`part\` FROM ${table} ` +
+          `WHERE \`partition\` = ${sqlInt(partition)} AND \`offset\` >= ${sqlInt(acknowledged + 1)}`,
+      ).join(' UNION ALL '),
+    )
+    return new Set(
+      rows.map(([offset, part]) =>
+        keyOf({ partition, offset: numberOf(offset), part: numberOf(part) }),
+      ),
+    )
+  }
+}
+
+function keyOf({ offset, part }: FactName): string {
+  return `${offset}.${part}`
+}
+
+/** Keeps names above an offset only: rows of later batches, left by a run whose batches were cut elsewhere. */
+function above(stored: ReadonlySet<string>, offset: number): ReadonlySet<string> {
+  if (stored.size === 0) return stored
+  return new Set([...stored].filter((key) => Number.parseInt(key, 10) > offset))
+}
+
+function toSinkError(cause: unknown): SinkError {
+  const message = messageOf(cause)
+  const retriable = cause instanceof ClickHouseError ? cause.retriable : true
+  return new SinkError(`silver: ${message}`, { retriable, cause })
+}

@@ -1,0 +1,153 @@
+/**
+ * Statements that make the silver tables, one list a version. A version that was released is never
+ * changed: what comes later is a new list. Each statement may run twice, since a crash may come between.
+ *
+ * Data tables keep a window of tokens: a batch sent again in it is stored once. Parts are synced as they
+ * are written, because the journal lets go of what is acknowledged here.
+ */
+export const MIGRATIONS: readonly Readonly<{ name: string; statements: readonly string[] }>[] = [
+  { name: 'silver tables', statements: [...silverTables(), ...silverViews()] },
+]
+
+/** Whence a row comes, down to the bytes that a vehicle sent. */
+const FACT_NAME = `
+  \`partition\` UInt32,
+  \`offset\` UInt64,
+  \`part\` UInt32`
+
+const KEPT = `
+  non_replicated_deduplication_window = 10000,
+  fsync_after_insert = 1,
+  fsync_part_directory = 1`
+
+/** Finds what is stored above an offset without reading the table. */
+const OFFSET_INDEX = 'INDEX offset_range `offset` TYPE minmax GRANULARITY 4'
+
+function silverTables(): string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS session_movements (
+  session_id String,
+  current_lat Float64,
+  current_lon Float64,
+  timestamp DateTime64(3, 'UTC'),
+  movement_id String,
+  status LowCardinality(String),
+  event_time_us Int64,
+  distance_cm Int64,
+  speed_kmh Nullable(Float64),
+  heading_deg Nullable(Float64),
+  travelled_cm Int64,
+  remaining_cm Int64,
+  late Bool,
+  received_at DateTime64(3, 'UTC'),${FACT_NAME},
+  id UUID ALIAS toUUIDOrZero(movement_id),
+  event_tsp DateTime64(3, 'UTC') ALIAS timestamp,
+  ${OFFSET_INDEX}
+) ENGINE = MergeTree
+PARTITION BY toYYYYMM(received_at)
+ORDER BY (session_id, timestamp)
+SETTINGS${KEPT}`,
+
+    `CREATE TABLE IF NOT EXISTS session_headers (
+  session_id String,
+  revision UInt32,
+  vehicle_id String,
+  order_id String,
+  device_id String,
+  start_lat Float64,
+  start_lon Float64,
+  end_lat Float64,
+  end_lon Float64,
+  created_at DateTime64(3, 'UTC'),
+  created_at_us Int64,
+  received_at DateTime64(3, 'UTC'),${FACT_NAME},
+  ${OFFSET_INDEX}
+) ENGINE = ReplacingMergeTree(revision)
+ORDER BY session_id
+SETTINGS${KEPT}`,
+
+    `CREATE TABLE IF NOT EXISTS session_statuses (
+  session_id String,
+  status String,
+  revision UInt32,
+  event_id String,
+  from_status String,
+  timestamp DateTime64(3, 'UTC'),
+  event_time_us Int64,
+  received_at DateTime64(3, 'UTC'),${FACT_NAME},
+  ${OFFSET_INDEX}
+) ENGINE = ReplacingMergeTree(revision)
+ORDER BY (session_id, status)
+SETTINGS${KEPT}`,
+
+    `CREATE TABLE IF NOT EXISTS session_alerts (
+  session_id String,
+  alert LowCardinality(String),
+  due_at DateTime64(3, 'UTC'),
+  fired_at DateTime64(3, 'UTC'),
+  late Bool,${FACT_NAME},
+  ${OFFSET_INDEX}
+) ENGINE = MergeTree
+PARTITION BY toYYYYMM(fired_at)
+ORDER BY (session_id, fired_at)
+SETTINGS${KEPT}`,
+
+    `CREATE TABLE IF NOT EXISTS dead_letters (
+  id String,
+  code LowCardinality(String),
+  path String,
+  expected String,
+  received String,
+  message String,
+  raw String,
+  truncated Bool,
+  received_at DateTime64(3, 'UTC'),
+  source String,${FACT_NAME},
+  ${OFFSET_INDEX}
+) ENGINE = MergeTree
+PARTITION BY toYYYYMM(received_at)
+ORDER BY (received_at, \`partition\`, \`offset\`, \`part\`)
+SETTINGS${KEPT}`,
+
+    `CREATE TABLE IF NOT EXISTS sink_progress (
+  sink LowCardinality(String),
+  \`partition\` UInt32,
+  \`offset\` Int64,
+  written_at DateTime64(3, 'UTC') DEFAULT now64(3)
+) ENGINE = ReplacingMergeTree(\`offset\`)
+ORDER BY (sink, \`partition\`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`,
+  ]
+}
+
+/** The documented names: one row a session, one a session and status, the newest; and PacketPulse's older names. */
+function silverViews(): string[] {
+  return [
+    `CREATE OR REPLACE VIEW sessions_base AS SELECT
+  session_id, vehicle_id, order_id, start_lat, start_lon, end_lat, end_lon, created_at,
+  device_id, revision, created_at_us, received_at, \`partition\`, \`offset\`, \`part\`
+FROM session_headers FINAL`,
+
+    `CREATE OR REPLACE VIEW session_events AS SELECT
+  session_id, status, timestamp, event_id, from_status, revision, event_time_us, received_at,
+  \`partition\`, \`offset\`, \`part\`
+FROM session_statuses FINAL`,
+
+    `CREATE OR REPLACE VIEW sessions AS SELECT
+  session_id, vehicle_id, order_id, created_at AS event_started,
+  start_lat, start_lon, end_lat, end_lon
+FROM session_headers FINAL`,
+
+    `CREATE OR REPLACE VIEW orders AS SELECT
+  header.order_id AS order_id, 'completed' AS status, min(event.timestamp) AS completed_at
+FROM session_statuses AS event FINAL
+INNER JOIN session_headers AS header FINAL ON header.session_id = event.session_id
+WHERE event.status = 'completed'
+GROUP BY header.order_id`,
+
+    `CREATE OR REPLACE VIEW vehicles AS SELECT
+  vehicle_id, min(created_at) AS first_seen
+FROM session_headers FINAL
+GROUP BY vehicle_id`,
+  ]
+}
