@@ -22,8 +22,6 @@ type Track = {
   fixMs: number
   travelledM: number
   remainingM: number
-  /** Wall clock at which it leaves the map; null while it is under way. */
-  leavesMs: number | null
 }
 
 /** What the feed must know of a session that it does not hold: after a restart, or when one comes back. */
@@ -61,6 +59,7 @@ export class Feed {
   readonly #tracks = new Map<string, Track>()
   readonly #ring: DeltaRing
   #nextHandle = 1
+  readonly #leaving = new Map<Track, number>()
   #added = new Set<Track>()
   #moved = new Set<Track>()
   #events: LiveEvent[] = []
@@ -123,14 +122,15 @@ export class Feed {
         const track = this.#tracks.get(fact.sessionId)
         if (!track) return
         this.#tell(track, fact.status, Math.floor(fact.eventTimeUs / 1_000))
-        if (fact.status === 'completed') track.leavesMs = nowMs + this.#limits.completedStayMs
+        if (fact.status === 'completed')
+          this.#leaving.set(track, nowMs + this.#limits.completedStayMs)
         return
       }
       case 'alert': {
         const track = this.#tracks.get(fact.sessionId)
         if (!track) return
         track.status = 'silent'
-        track.leavesMs = nowMs + this.#limits.silentStayMs
+        this.#leaving.set(track, nowMs + this.#limits.silentStayMs)
         this.#moved.add(track)
         this.#tell(track, 'silent', fact.firedMs)
         return
@@ -203,7 +203,6 @@ export class Feed {
       fixMs: 0,
       travelledM: 0,
       remainingM: 0,
-      leavesMs: null,
     }
     this.#tracks.set(sessionId, track)
     this.#added.add(track)
@@ -224,7 +223,7 @@ export class Feed {
     track.remainingM = fact.remainingCm / 100
     // Completed is final: a fix after it moves the vehicle, not the delivery.
     if (track.status === 'completed') return
-    if (track.status === 'silent') track.leavesMs = null
+    if (track.status === 'silent') this.#leaving.delete(track)
     track.status = fact.status
   }
 
@@ -238,9 +237,10 @@ export class Feed {
 
   #leave(nowMs: number): number[] {
     const gone: number[] = []
-    for (const [sessionId, track] of this.#tracks) {
-      if (track.leavesMs === null || track.leavesMs > nowMs) continue
-      this.#tracks.delete(sessionId)
+    for (const [track, leavesMs] of this.#leaving) {
+      if (leavesMs > nowMs) continue
+      this.#leaving.delete(track)
+      this.#tracks.delete(track.vehicle.sessionId)
       this.#added.delete(track)
       this.#moved.delete(track)
       gone.push(track.vehicle.handle)

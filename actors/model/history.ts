@@ -11,8 +11,8 @@ export type HistoryRequest = Readonly<{
 }>
 
 /**
- * A stretch of a session's fixes in event-time order. It is complete from `fromUs` to `toUs`
- * inclusive (−Infinity and Infinity where the session's life ends within it).
+ * A stretch of a session's fixes, in any order. It is complete from `fromUs` to `toUs` inclusive
+ * (−Infinity and Infinity where the session's life ends within it).
  */
 export type HistoryPage = Readonly<{ fixes: readonly Fix[]; fromUs: number; toUs: number }>
 

@@ -1,0 +1,70 @@
+import type { Fact } from '../actors/model/fact.ts'
+import type { Fix, History, HistoryPage, HistoryRequest } from '../actors/model/history.ts'
+
+/** The stored part of the past: rows up to `storedThrough` only, so that nothing is seen twice. */
+export interface StoredHistory {
+  load(
+    requests: readonly HistoryRequest[],
+    options: Readonly<{ storedThrough: number }>,
+  ): Promise<readonly HistoryPage[]>
+}
+
+/** Facts on their way to the store. */
+export interface FactsOnTheirWay {
+  /** Everything up to here is stored and visible. */
+  readonly acknowledged: number
+  /** Rows that were accepted and are not acknowledged. */
+  unacknowledged(): Iterable<Fact>
+}
+
+/**
+ * A session's past as it stood before a message: what the store has up to its acknowledged offset,
+ * and above it the facts on their way there. The cut between the two is taken once, before the store
+ * is asked, so that a batch that lands meanwhile is not counted twice.
+ */
+export function joinedHistory(stored: StoredHistory, onTheirWay: FactsOnTheirWay): History {
+  return {
+    async load(requests) {
+      const storedThrough = onTheirWay.acknowledged
+      const recent = recentFixes(onTheirWay.unacknowledged(), requests, storedThrough)
+      const pages = await stored.load(requests, { storedThrough })
+      return pages.map((page, index) => {
+        const request = requests[index]
+        return request ? withRecent(page, request, recent.get(request.sessionId) ?? []) : page
+      })
+    },
+  }
+}
+
+type RecentFix = Readonly<{ offset: number; fix: Fix }>
+
+function recentFixes(
+  facts: Iterable<Fact>,
+  requests: readonly HistoryRequest[],
+  storedThrough: number,
+): ReadonlyMap<string, RecentFix[]> {
+  const recent = new Map(requests.map((request): [string, RecentFix[]] => [request.sessionId, []]))
+  for (const fact of facts) {
+    if (fact.kind !== 'movement' || fact.offset <= storedThrough) continue
+    const { eventTimeUs, status, lat, lng } = fact
+    recent
+      .get(fact.sessionId)
+      ?.push({ offset: fact.offset, fix: { eventTimeUs, status, lat, lng } })
+  }
+  return recent
+}
+
+function withRecent(
+  page: HistoryPage,
+  request: HistoryRequest,
+  recent: readonly RecentFix[],
+): HistoryPage {
+  const within = recent.filter(
+    ({ offset, fix }) =>
+      offset < request.beforeOffset &&
+      fix.eventTimeUs >= page.fromUs &&
+      fix.eventTimeUs <= page.toUs,
+  )
+  if (within.length === 0) return page
+  return { ...page, fixes: [...page.fixes, ...within.map(({ fix }) => fix)] }
+}
