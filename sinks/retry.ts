@@ -12,7 +12,7 @@ export type RetryOptions = Readonly<{
   backoff: Backoff
   /** No further try begins later than this after the first; null for trying for ever. */
   deadlineMs: number | null
-  /** Ends the waiting; the last failure, or the signal's reason, is thrown. */
+  /** Ends the waiting; its reason is thrown. */
   signal: AbortSignal
   judge(thrown: unknown, attempt: number): Verdict
 }>
@@ -32,7 +32,8 @@ export async function retry<T>(call: () => Promise<T>, options: RetryOptions): P
       return await call()
     } catch (thrown) {
       const verdict = options.judge(thrown, attempt)
-      if (verdict === 'stop' || signal.aborted) throw thrown
+      signal.throwIfAborted()
+      if (verdict === 'stop') throw thrown
       const delayMs =
         verdict === 'again' ? backoffMs(attempt, backoff, random) : slowMs(backoff, random)
       const spentMs = clock.monotonicMs() - startMs
