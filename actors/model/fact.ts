@@ -39,6 +39,8 @@ export type StatusFact = FactName &
     /** Status before it in event time as known when this fact was made; null for the first. */
     from: Status | null
     eventTimeUs: number
+    /** Event time of the revision before, so that sums by event time can move; absent on the first. */
+    revisedFromUs?: number
     receivedMs: number
   }>
 
