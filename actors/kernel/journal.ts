@@ -1,3 +1,5 @@
+import { OrreryError } from './errors.ts'
+
 /** What an entry of the journal holds. `pings` takes an offset a ping; the others take one. */
 export type EntryKind = 'pings' | 'dead_letter' | 'timer' | 'trips'
 
@@ -54,4 +56,17 @@ export interface Journal {
   trim(offset: number): Promise<void>
   /** Commits what was offered, refuses the rest, closes files. */
   close(): Promise<void>
+}
+
+/** Throws unless reading can begin at `offset`: a journal that ends before it has lost entries. */
+export function checkReadable(journal: Journal, offset: number): void {
+  const { firstOffset, nextOffset } = journal
+  if (offset < firstOffset) {
+    const message = `offset ${offset} was trimmed; the journal begins at ${firstOffset}`
+    throw new OrreryError('journal_trimmed', message)
+  }
+  if (offset > nextOffset) {
+    const message = `offset ${offset} is beyond the journal, which ends at ${nextOffset}`
+    throw new OrreryError('journal_behind', message)
+  }
 }
