@@ -62,8 +62,7 @@ export class Link {
   pump(): void {
     const { clock } = this.#around
     const nowMs = clock.monotonicMs()
-    if (this.outbox.framesInFlight > 0 && nowMs - this.#settledMs > SILENCE_MS_MAX)
-      cut(this.#socket)
+    if (this.outbox.framesInFlight > 0 && nowMs - this.#settledMs > SILENCE_MS_MAX) this.#cut()
     while (this.#socket && this.#ready && nowMs >= this.#pausedUntilMs) {
       if (this.outbox.framesInFlight === 0) this.#settledMs = nowMs
       const frame = this.outbox.take(nowMs)
@@ -90,8 +89,17 @@ export class Link {
     socket.send(frame.body)
     if (!frame.sentBefore && faults.cuts()) {
       tally.cuts++
-      cut(socket)
+      this.#cut()
     }
+  }
+
+  /** Drops the connection as a dead line does: nothing is said, nothing that waits is sent. */
+  #cut(): void {
+    this.#ready = false
+    const socket = this.#socket
+    // Bun's own method, which the browser's type that the project also loads does not have.
+    if (socket && 'terminate' in socket && typeof socket.terminate === 'function')
+      socket.terminate()
   }
 
   async #connect(): Promise<void> {
@@ -114,7 +122,9 @@ export class Link {
     socket.addEventListener('open', () => socket.send(authenticationFrame(key)))
     socket.addEventListener('message', (event) => this.#receive(String(event.data)))
     socket.addEventListener('error', (event) => {
-      failure = 'message' in event ? String(event.message) : ''
+      const message = 'message' in event ? String(event.message) : ''
+      const code = 'error' in event ? asRecord(event.error)?.code : undefined
+      failure = `${message} ${code ?? ''}`.trim()
     })
     socket.addEventListener('close', (event) => {
       if (this.#socket === socket) this.#lost(failure || this.#closeReason || event.reason)
@@ -164,7 +174,7 @@ export class Link {
       case 'broken':
         // Nothing says what became of the frame: only a new connection brings replies back in step.
         tally.strayReplies++
-        cut(this.#socket)
+        this.#cut()
         return
       case 'settled':
         this.outbox.settle()
@@ -181,7 +191,7 @@ export class Link {
     for (const [index, line] of frame.lines.entries()) {
       if (line.copy) continue
       const reason = reasons.get(index)
-      if (reason) tally.refuse(`${reason.code} ${reason.message}`.trim())
+      if (reason) tally.refuse(`${reason.code} ${reason.message}`.replace(/\s+/g, ' ').trim())
       else accepted.push(line.text)
     }
     // A server may list the first refusals only and count the rest: then some of these were refused too.
@@ -214,12 +224,6 @@ export class Link {
     const delayMs = capMs * (0.5 + this.#around.random() / 2)
     this.#cancelRetry = this.#around.clock.after(delayMs, () => void this.#connect())
   }
-}
-
-/** Drops a connection as a dead line does: nothing is said, nothing that waits is sent. */
-function cut(socket: WebSocket | null): void {
-  // Bun's own method, which the browser's type that the project also loads does not have.
-  if (socket && 'terminate' in socket && typeof socket.terminate === 'function') socket.terminate()
 }
 
 /** Why the first connection failed, in words that say what to do. */
