@@ -98,6 +98,14 @@ export const settings = {
     max: 100_000,
     about: 'vehicle sockets open at once; the next one is refused with 503',
   }),
+  PINGS_PER_MESSAGE_MAX: whole({
+    group: 'Gateway',
+    unit: 'pings',
+    default: 20_000,
+    min: 1,
+    max: 100_000,
+    about: 'pings in one frame or body',
+  }),
   PINGS_PER_SECOND_MAX: whole({
     group: 'Gateway',
     unit: 'pings/s',
@@ -114,13 +122,21 @@ export const settings = {
     max: 366 * 24 * HOUR_MS,
     about: 'how far a ping may be ahead of our clock',
   }),
-  EVENT_TIME_PAST_MAX_DAYS: whole({
+  EVENT_TIME_OLDEST: text({
     group: 'Gateway',
-    unit: 'days',
-    default: 3_650,
+    unit: 'date',
+    default: '2000-01-01',
+    pattern: /^(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/,
+    limit: 'YYYY-MM-DD, from 1970-01-01',
+    about: 'a ping from before that day is refused: a clock that lost its battery',
+  }),
+  VIEWERS_MAX: whole({
+    group: 'Gateway',
+    unit: 'streams',
+    default: 1_000,
     min: 1,
-    max: 20_000,
-    about: 'how old a ping may be',
+    max: 100_000,
+    about: 'live maps open at once; the next one is refused with 503',
   }),
 
   JOURNAL_SEGMENT_BYTES: whole({
@@ -192,7 +208,7 @@ export const settings = {
   CLICKHOUSE_BATCH_ROWS: whole({
     group: 'Sinks',
     unit: 'rows',
-    default: 50_000,
+    default: 20_000,
     min: 1,
     max: 1_000_000,
     about: 'silver: a batch is written when it holds so many',
