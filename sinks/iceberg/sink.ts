@@ -1,0 +1,178 @@
+import type { Clock, Random } from '../../actors/kernel/clock.ts'
+import { assert, messageOf, OrreryError } from '../../actors/kernel/errors.ts'
+import type { Log } from '../../actors/kernel/telemetry.ts'
+import type { PingsFact } from '../../actors/model/fact.ts'
+import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
+import { TableAppender } from './append.ts'
+import { openBronze } from './bronze-table.ts'
+import type { Catalog, Table } from './catalog.ts'
+import type { StagedBatch } from './change.ts'
+import { Cleanup } from './cleanup.ts'
+import { DataFiles } from './data-files.ts'
+import type { ExpiryPolicy } from './expire.ts'
+import { type PackedFrames, packFrames } from './frames.ts'
+import type { MergePolicy } from './merge.ts'
+import { randomUuid } from './names.ts'
+import { storedOffsets } from './offsets.ts'
+import type { Storage } from './storage.ts'
+
+export const ICEBERG_SINK = 'iceberg'
+
+/** A batch is written 5 s after its oldest ping, or when it holds as much as makes a good file. */
+export const ICEBERG_LIMITS: BatchLimits = {
+  rowsMax: 100_000,
+  bytesMax: 24_000_000,
+  ageMsMax: 5_000,
+  inFlightMax: 1,
+}
+
+/** How the table is kept small. */
+export type TablePolicy = MergePolicy &
+  ExpiryPolicy &
+  Readonly<{
+    /** A superfluous file stays this long for readers of older snapshots. */
+    graceMs: number
+    /** A file of ours that no snapshot reaches is an orphan from this age on. */
+    orphanAgeMsMin: number
+    /** Older files are not looked at again: sweeps before have seen them. */
+    orphanAgeMsMax: number
+  }>
+
+export const TABLE_POLICY: TablePolicy = {
+  manifestsMax: 64,
+  entriesPerManifest: 8_000,
+  snapshotsMin: 50,
+  snapshotAgeMsMin: 600_000,
+  snapshotsMax: 300,
+  graceMs: 600_000,
+  orphanAgeMsMin: 86_400_000,
+  orphanAgeMsMax: 30 * 86_400_000,
+}
+
+/** What an Iceberg sink stands on. `location` is the table's path. */
+export type IcebergSinkOptions = Readonly<{
+  storage: Storage
+  catalog: Catalog
+  location: string
+  clock: Clock
+  random: Random
+  log: Log
+  limits?: BatchLimits
+  policy?: TablePolicy
+}>
+
+/** Raw pings into the bronze table, each once (SPEC.md, "Commit"). */
+export class IcebergSink implements Sink<PingsFact> {
+  readonly name = ICEBERG_SINK
+  readonly limits: BatchLimits
+  readonly #options: IcebergSinkOptions
+  readonly #policy: TablePolicy
+  readonly #dataFiles: DataFiles
+  readonly #appender: TableAppender
+  readonly #cleanup: Cleanup
+  readonly #acknowledged = new Map<number, number>()
+  #table: Table | null = null
+  #sweptMs = -Infinity
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: IcebergSinkOptions) {
+    const { storage, location, random, log } = options
+    this.limits = options.limits ?? ICEBERG_LIMITS
+    assert(this.limits.inFlightMax === 1, 'the Iceberg sink writes one batch at a time')
+    this.#options = options
+    this.#policy = options.policy ?? TABLE_POLICY
+    this.#dataFiles = new DataFiles({ storage, location, random })
+    this.#appender = new TableAppender({ ...options, policy: this.#policy })
+    this.#cleanup = new Cleanup({ storage, location, log })
+  }
+
+  async open(partition: number, signal: AbortSignal): Promise<number> {
+    return this.#inTurn(async () => {
+      signal.throwIfAborted()
+      const { catalog, location, random } = this.#options
+      this.#table = await openBronze(catalog, { location, uuid: randomUuid(random) })
+      const stored = storedOffsets(this.#table.metadata).get(partition) ?? -1
+      this.#acknowledged.set(partition, stored)
+      return stored
+    }, signal)
+  }
+
+  async write(batch: Batch<PingsFact>, signal: AbortSignal): Promise<void> {
+    const acknowledged = this.#acknowledged.get(batch.partition) ?? -1
+    if (batch.offsetLast <= acknowledged) return
+    await this.#inTurn(() => this.#write(packFrames(batch), signal), signal)
+  }
+
+  /** The same for a batch that is packed already, as a Worker gets it. */
+  async writePacked(packed: PackedFrames, signal: AbortSignal): Promise<void> {
+    await this.#inTurn(() => this.#write(packed, signal), signal)
+  }
+
+  /** Makes staged batches part of the table, whoever wrote their files; what is stored already is left out. */
+  async commit(batches: readonly StagedBatch[], signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    const appended = await this.#append(batches, signal)
+    this.#table = appended.table
+    this.#cleanup.add(appended.superfluous, clock.nowMs() + this.#policy.graceMs)
+    await this.#cleanup.removeDue(clock.nowMs())
+    const nowMs = clock.nowMs()
+    if (nowMs - this.#sweptMs < this.#policy.orphanAgeMsMin) return
+    this.#sweptMs = nowMs
+    // In a turn of its own: this commit is made, and nobody should wait for a look at every file.
+    void this.#inTurn(() => this.#sweep(appended.table, nowMs))
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(async () => this.#acknowledged.clear())
+  }
+
+  async #write(packed: PackedFrames, signal: AbortSignal): Promise<void> {
+    const acknowledged = this.#acknowledged.get(packed.partition)
+    assert(acknowledged !== undefined, `partition ${packed.partition} is not open`)
+    if (packed.offsetLast <= acknowledged) return
+    signal.throwIfAborted()
+    await this.commit([await this.#dataFiles.stage(packed, signal)], signal)
+    this.#acknowledged.set(packed.partition, packed.offsetLast)
+  }
+
+  async #append(batches: readonly StagedBatch[], signal: AbortSignal) {
+    try {
+      return await this.#appender.append(this.#table, batches, signal)
+    } catch (cause) {
+      if (signal.aborted || !isRetriable(cause)) throw cause
+      // It may have landed all the same: a look at the table decides, and a second try on what it shows.
+      return await this.#appender.append(this.#table, batches, signal)
+    }
+  }
+
+  /** After the first commit and then daily; what it finds is at least a day old, so there is no hurry. */
+  async #sweep(table: Table, now: number): Promise<void> {
+    const { orphanAgeMsMin: min, orphanAgeMsMax: max } = this.#policy
+    try {
+      await this.#cleanup.sweep(table, { min, max, now })
+    } catch (cause) {
+      const reason = messageOf(cause)
+      this.#options.log.warn({ reason }, 'the sweep for orphaned iceberg files failed')
+    }
+  }
+
+  /** One thing after another, and each failure as the one error that a sink throws. */
+  #inTurn<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const turn = this.#last.then(call).catch((cause: unknown) => {
+      throw toSinkError(cause, signal)
+    })
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+}
+
+function toSinkError(cause: unknown, signal?: AbortSignal): SinkError {
+  if (cause instanceof SinkError) return cause
+  const retriable = signal?.aborted === true || isRetriable(cause)
+  return new SinkError(`bronze: ${messageOf(cause)}`, { retriable, cause })
+}
+
+// Storage and catalog say it; anything else is a fault of ours, which trying again does not mend.
+function isRetriable(cause: unknown): boolean {
+  return cause instanceof OrreryError && cause.retriable
+}
