@@ -1,3 +1,5 @@
+import type { Clock } from '../actors/kernel/clock.ts'
+import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { DeadLetter } from '../actors/model/fact.ts'
 import type { LiveDelta, LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
 import type { Ping } from '../actors/model/ping.ts'
@@ -125,7 +127,36 @@ export interface Process {
 export interface Pages {
   /** HTML of the live map; `nonce` goes into the CSP. */
   live(props: Readonly<Record<string, unknown>>): string
-  signIn(props: { failed: boolean }): string
+  /** `message` says more than that it failed: too many attempts, and when to try again. */
+  signIn(props: { failed: boolean; message?: string }): string
   /** A built file by its path (`/assets/client-abc.js`), or null. */
   asset(path: string): Readonly<{ body: Uint8Array; type: string; immutable: boolean }> | null
+}
+
+/** The process in numbers, as Prometheus reads it. */
+export interface Metrics {
+  /** Text exposition format 0.0.4. */
+  text(): string
+}
+
+/** Everything the gateway is joined to. */
+export type GatewayPorts = Readonly<{
+  ingest: Ingest
+  accounts: Accounts
+  feed: LiveFeed
+  reader: Reader
+  process: Process
+  pages: Pages
+  metrics: Metrics
+  clock: Clock
+  log: Log
+  telemetry: Telemetry
+}>
+
+/** What only the owner of this machine's process may ask, through the socket in its data folder. */
+export interface Control {
+  /** Read-only SQL over silver and bronze; throws OrreryError with a message for a person. */
+  sql(text: string, format: string): Promise<ReadableStream<Uint8Array> | Uint8Array>
+  /** A key for a tool of this machine, with when it stops working. */
+  mintKey(): Readonly<{ key: string; expiresMs: number }>
 }

@@ -1,0 +1,97 @@
+import { Hono } from 'hono'
+
+import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
+import { access, type GatewayContext, type GatewayEnv, refuseStranger } from './context.ts'
+import { errorResponse, retryAfter } from './http-error.ts'
+import { IngestHttp } from './ingest-http.ts'
+import { Intake } from './intake.ts'
+import { Keys } from './keys.ts'
+import { LiveStreams } from './live.ts'
+import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
+import type { GatewayPorts } from './ports.ts'
+import { operationRoutes } from './routes/operations.ts'
+import { pageRoutes } from './routes/pages.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+import { signInRoutes } from './routes/sign-in.ts'
+import { secure } from './security-headers.ts'
+
+const RETRY_ERROR_MS = 1_000
+
+/** The gateway over HTTP, with the parts that its sockets share. */
+export type GatewayApp = Readonly<{
+  app: Hono<GatewayEnv>
+  options: GatewayOptions
+  intake: Intake
+  keys: Keys
+  live: LiveStreams
+}>
+
+/** All HTTP routes; tests call `app.request(path, init, connection)` without a socket. */
+export function createApp(
+  ports: GatewayPorts,
+  overrides: Partial<GatewayOptions> = {},
+): GatewayApp {
+  const options = { ...GATEWAY_DEFAULTS, ...overrides }
+  const setting = { ports, options }
+  const intake = new Intake(ports, options)
+  const keys = new Keys(ports.accounts, ports.clock)
+  const live = new LiveStreams(ports, options)
+  const ingest = new IngestHttp(intake, keys, ports.clock)
+  const app = new Hono<GatewayEnv>()
+
+  app.use(async (context, next) => {
+    await next()
+    secure(context.res.headers)
+  })
+  app.post('/ingest', (context) => ingest.post(context.req.raw))
+  app.all('/ingest', () => notAllowed('POST'))
+  app.get('/live', (context) => {
+    const refused = refuseStranger(context, setting, 'view')
+    if (refused) return refused
+    // Nobody would read the stream, and it would stay open.
+    if (context.req.raw.method === 'HEAD') return new Response(null)
+    return live.open({
+      lastEventId: context.req.header('last-event-id') ?? context.req.query('lastEventId') ?? null,
+      stillViews: access(context, setting).stillViews,
+      timeout: context.env.timeout,
+    })
+  })
+  app.route('/', operationRoutes(setting))
+  app.route('/api/sessions', sessionRoutes(setting))
+  app.route('/', signInRoutes(setting))
+  app.route('/', pageRoutes(setting))
+  app.all('/api/demo', () => notAllowed('POST'))
+  app.all('/live', () => notAllowed('GET'))
+  app.notFound(notFound)
+  app.onError((error, context) => failed(error, context, ports))
+  return { app, options, intake, keys, live }
+}
+
+function notAllowed(allow: string): Response {
+  return errorResponse(405, 'method_not_allowed', `this address takes ${allow}`, { allow })
+}
+
+function notFound(context: GatewayContext): Response {
+  const wantsPage = context.req.header('accept')?.includes('text/html')
+  if (!wantsPage || context.req.path.startsWith('/api/')) {
+    return errorResponse(404, 'not_found', `nothing is at ${context.req.path.slice(0, 200)}`)
+  }
+  const page =
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not found · Orrery</title>' +
+    '<h1>Not found</h1><p>Nothing is at this address. <a href="/">To the live map</a></p></html>'
+  return context.html(page, 404)
+}
+
+/** A store that does not answer is 503 and may be asked again; all else is our fault and logged. */
+function failed(error: Error, context: GatewayContext, ports: GatewayPorts): Response {
+  if (error instanceof OrreryError && error.retriable) {
+    const answer = errorResponse(503, error.code, messageOf(error), retryAfter(RETRY_ERROR_MS))
+    secure(answer.headers)
+    return answer
+  }
+  const { method, path } = context.req
+  ports.log.error({ method, path, error: error.message, stack: error.stack }, 'request failed')
+  const answer = errorResponse(500, 'internal', 'the request failed; the log says why')
+  secure(answer.headers)
+  return answer
+}

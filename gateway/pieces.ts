@@ -1,0 +1,46 @@
+import { isUtf8 } from 'node:buffer'
+
+import type { Span } from './json-shape.ts'
+
+/** A message that can be cut into spans of `view`, whatever it was written in. */
+export interface Pieces {
+  /** One character for each place of a span. */
+  readonly view: string
+  /** The span as text, or null when it is not UTF-8. */
+  text(span: Span): string | null
+  /** The span's bytes as received, cut at a limit. */
+  raw(span: Span, bytesMax: number): Readonly<{ raw: Uint8Array; truncated: boolean }>
+}
+
+/** Pieces of a text. */
+export function textAsPieces(text: string): Pieces {
+  return {
+    view: text,
+    text: (span) => text.slice(span.start, span.end),
+    raw(span, bytesMax) {
+      // A character takes a byte or more: cutting it first keeps a huge text from being encoded whole.
+      const bytes = Buffer.from(text.slice(span.start, Math.min(span.end, span.start + bytesMax)))
+      const truncated = bytes.byteLength > bytesMax || span.end - span.start > bytesMax
+      return { raw: bytes.subarray(0, bytesMax), truncated }
+    },
+  }
+}
+
+/**
+ * Pieces of bytes that are not all UTF-8. Read as Latin-1 every byte is one character, and the
+ * brackets, quotes and line breaks of JSON stay themselves, so that only the bad pieces are refused.
+ */
+export function bytesAsPieces(bytes: Uint8Array): Pieces {
+  const own = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return {
+    view: own.toString('latin1'),
+    text(span) {
+      const piece = own.subarray(span.start, span.end)
+      return isUtf8(piece) ? piece.toString() : null
+    },
+    raw(span, bytesMax) {
+      const end = Math.min(span.end, span.start + bytesMax)
+      return { raw: Uint8Array.from(own.subarray(span.start, end)), truncated: end < span.end }
+    },
+  }
+}

@@ -1,0 +1,64 @@
+import type { Refusal } from '../actors/model/fact.ts'
+
+/** Nothing was sent. */
+export const EMPTY: Refusal = {
+  code: 'empty',
+  path: '',
+  expected: 'at least one ping',
+  received: 'nothing',
+  message: 'expected at least one ping, received nothing',
+}
+
+/** Bytes that are no text. */
+export const NOT_UTF8: Refusal = {
+  code: 'invalid_utf8',
+  path: '',
+  expected: 'UTF-8 text',
+  received: 'other bytes',
+  message: 'expected UTF-8 text, received other bytes',
+}
+
+/** Text that JSON.parse refuses, with its words. */
+export function notJson(text: string, why: string): Refusal {
+  const received = text.length > 80 ? `${text.slice(0, 80)}…` : text
+  const message = `expected JSON, received ${received} (${why})`
+  return { code: 'invalid_json', path: '', expected: 'JSON', received, message }
+}
+
+/** The refusal of what is larger than it may be. */
+export function tooLarge(bytesMax: number, bytes: number, what: string): Refusal {
+  const expected = `${what} of at most ${bytesMax} bytes`
+  const received = `${bytes} bytes`
+  return {
+    code: 'too_large',
+    path: '',
+    expected,
+    received,
+    message: `expected ${expected}, received ${received}`,
+  }
+}
+
+/** Nesting that no ping needs. */
+export function tooDeep(depthMax: number, depth: number): Refusal {
+  const expected = `at most ${depthMax} levels of nesting`
+  const received = `${depth} levels`
+  return {
+    code: 'too_deep',
+    path: '',
+    expected,
+    received,
+    message: `expected ${expected}, received ${received}`,
+  }
+}
+
+/** More pings than one message may hold. */
+export function tooMany(pingsMax: number): Refusal {
+  const expected = `at most ${pingsMax} pings in a message`
+  return {
+    code: 'too_many',
+    path: '',
+    expected,
+    received: 'more',
+    message: `expected ${expected}, received more`,
+  }
+}

@@ -1,0 +1,101 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+
+import {
+  access,
+  type GatewayContext,
+  type GatewayEnv,
+  refuseStranger,
+  type Setting,
+} from '../context.ts'
+import { errorResponse, retryAfter } from '../http-error.ts'
+import type { PartHealth } from '../ports.ts'
+import { wholeNumber } from '../query.ts'
+
+const DEAD_LETTERS_DEFAULT = 100
+const DEAD_LETTERS_MAX = 500
+const RETRY_READY_MS = 2_000
+
+const demo = z.strictObject({ running: z.boolean() })
+const code = z.string().regex(/^[a-z0-9_]{1,64}$/)
+
+/** What keeps the process running well: health, readiness, metrics, dead letters, the demo fleet. */
+export function operationRoutes(setting: Setting): Hono<GatewayEnv> {
+  const { ports } = setting
+  const routes = new Hono<GatewayEnv>()
+
+  const health = (context: GatewayContext): Response => {
+    // Strangers learn that it is well, not how it is built: details may name folders and hosts.
+    return healthAnswer(setting, access(context, setting).view)
+  }
+  routes.get('/health', health)
+  routes.get('/healthz', health)
+
+  const ready = (): Response => {
+    const missing = ports.process.notReady()
+    if (missing === null) return Response.json({ status: 'ready' })
+    const body = { status: 'not_ready', error: { code: 'not_ready', message: missing } }
+    return Response.json(body, { status: 503, headers: retryAfter(RETRY_READY_MS) })
+  }
+  routes.get('/ready', ready)
+  routes.get('/readyz', ready)
+
+  routes.get('/metrics', (context) => {
+    const refused = refuseStranger(context, setting, 'view')
+    if (refused) return refused
+    const type = 'text/plain; version=0.0.4; charset=utf-8'
+    return context.body(ports.metrics.text(), 200, { 'content-type': type })
+  })
+
+  routes.get('/api/dead-letters', (context) => deadLetters(context, setting))
+
+  routes.post('/api/demo', async (context) => {
+    const refused = refuseStranger(context, setting, 'operate')
+    if (refused) return refused
+    const parsed = demo.safeParse(await context.req.json().catch(() => null))
+    if (!parsed.success) {
+      return errorResponse(400, 'bad_body', 'expected {"running":true} or {"running":false}')
+    }
+    ports.process.setDemo(parsed.data.running)
+    return context.json({ running: ports.process.demoRunning() })
+  })
+
+  return routes
+}
+
+/** `GET /health`: 200 unless a part is unhealthy. */
+export function healthAnswer({ ports, options }: Setting, withDetails: boolean): Response {
+  const parts = Object.entries(ports.process.health())
+  const has = (status: PartHealth['status']): boolean =>
+    parts.some(([, part]) => part.status === status)
+  const status = has('unhealthy') ? 'unhealthy' : has('degraded') ? 'degraded' : 'healthy'
+  const shown = parts.map(([name, part]) => [name, withDetails ? part : { status: part.status }])
+  return Response.json(
+    { status, service: options.service, parts: Object.fromEntries(shown) },
+    { status: status === 'unhealthy' ? 503 : 200, headers: { 'cache-control': 'no-store' } },
+  )
+}
+
+async function deadLetters(context: GatewayContext, setting: Setting): Promise<Response> {
+  // Raw input of senders is for those who run the system, even where everyone may see the map.
+  const refused = refuseStranger(context, setting, 'operate')
+  if (refused) return refused
+  const limit = wholeNumber(context, 'limit', {
+    default: DEAD_LETTERS_DEFAULT,
+    min: 1,
+    max: DEAD_LETTERS_MAX,
+  })
+  if (!limit.ok) return limit.response
+  const before = wholeNumber(context, 'before', { default: -1, min: 0, max: 1e15 })
+  if (!before.ok) return before.response
+  const wanted = context.req.query('code')
+  if (wanted !== undefined && !code.safeParse(wanted).success) {
+    return errorResponse(400, 'bad_query', 'code: expected a code such as invalid_ping')
+  }
+  const rows = await setting.ports.reader.deadLetters({
+    limit: limit.value,
+    ...(before.value >= 0 && { beforeMs: before.value }),
+    ...(wanted !== undefined && { code: wanted }),
+  })
+  return context.json(rows)
+}

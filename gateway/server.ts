@@ -1,0 +1,98 @@
+import type { Server } from 'bun'
+
+import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
+import type { Connection } from './access.ts'
+import { createApp, type GatewayApp } from './app.ts'
+import { IngestSockets, type SocketData } from './ingest-socket.ts'
+import type { GatewayOptions } from './options.ts'
+import type { GatewayPorts } from './ports.ts'
+
+/** Seconds in which a quiet HTTP connection is cut; streams of the live map switch it off. */
+const HTTP_IDLE_S = 30
+
+/** A gateway that listens. */
+export interface GatewayServer {
+  /** The port that was bound; the one asked for unless that was 0. */
+  readonly port: number
+  readonly app: GatewayApp
+  /** Stops accepting, answers what is pending, closes sockets with 1001 and streams; resolves when all is closed. */
+  stop(): Promise<void>
+}
+
+/**
+ * Listens. HTTP goes through Hono; `/ws` is upgraded here, because Hono's adapter hides a socket's
+ * back-pressure. Throws OrreryError `port_taken` or `not_listening`.
+ */
+export function startServer(
+  ports: GatewayPorts,
+  overrides: Partial<GatewayOptions> & Readonly<{ port: number; host: string }>,
+): GatewayServer {
+  const app = createApp(ports, overrides)
+  const sockets = new IngestSockets(ports, app.intake, app.keys)
+  const server = listen(app, sockets, overrides)
+  const port = server.port ?? overrides.port
+  ports.log.info({ host: overrides.host, port }, 'gateway listens')
+  let stopping: Promise<void> | null = null
+  return {
+    port,
+    app,
+    stop: () => (stopping ??= stop(server, app, sockets, ports)),
+  }
+}
+
+function listen(
+  app: GatewayApp,
+  sockets: IngestSockets,
+  { port, host }: Readonly<{ port: number; host: string }>,
+): Server<SocketData> {
+  try {
+    return Bun.serve<SocketData>({
+      port,
+      hostname: host,
+      idleTimeout: HTTP_IDLE_S,
+      // Ours answers in words below this; Bun's own limit is for what lies about its length.
+      maxRequestBodySize: app.options.bodyBytesMax * 2,
+      fetch(request, server) {
+        if (isSocketPath(request.url)) return sockets.admit(request, server)
+        const connection: Connection = {
+          address: server.requestIP(request)?.address ?? null,
+          timeout: (seconds) => server.timeout(request, seconds),
+        }
+        return app.app.fetch(request, connection)
+      },
+      websocket: sockets.handlers,
+    })
+  } catch (cause) {
+    const taken = /EADDRINUSE|in use/i.test(messageOf(cause))
+    throw new OrreryError(
+      taken ? 'port_taken' : 'not_listening',
+      taken
+        ? `port ${port} is taken by another process; set PORT to a free one`
+        : `cannot listen on ${host}:${port}: ${messageOf(cause)}`,
+      { cause },
+    )
+  }
+}
+
+function isSocketPath(url: string): boolean {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  return url.startsWith('/ws', start) && (url.length === start + 3 || url[start + 3] === '?')
+}
+
+async function stop(
+  server: Server<SocketData>,
+  { live, options }: GatewayApp,
+  sockets: IngestSockets,
+  ports: GatewayPorts,
+): Promise<void> {
+  live.close()
+  // Listening ends at once; requests in progress still get their answers.
+  const closed = server.stop(false)
+  await sockets.stop()
+  const late = Promise.withResolvers<void>()
+  const cancel = ports.clock.after(options.stopMsMax, late.resolve)
+  await Promise.race([closed, late.promise])
+  cancel()
+  await server.stop(true)
+  ports.log.info({}, 'gateway stopped')
+}
