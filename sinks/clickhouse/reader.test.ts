@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+
+import type { Fact, HeaderFact, StatusFact } from '../../actors/model/fact.ts'
+import { batchOf, signal } from '../conformance-bench.ts'
+import type { ClickHouse } from './engine.ts'
+import { sampleMovement } from './fact-samples.ts'
+import { ClickHouseReader, READER_ROWS_MAX } from './reader.ts'
+import { ClickHouseSink } from './sink.ts'
+import { openTestClickHouse } from './testing.ts'
+
+const MS = 1_790_000_000_000
+const EVIL = `x' OR 1=1 --\\' \0 \n "\``
+let engine: ClickHouse
+let reader: ClickHouseReader
+
+const header = (given: Partial<HeaderFact>): HeaderFact => ({
+  kind: 'header',
+  partition: 0,
+  offset: 0,
+  part: 1,
+  sessionId: 'session-1',
+  revision: 0,
+  vehicleId: 'vehicle-1',
+  orderId: 'order-1',
+  deviceId: 'device-1',
+  startLat: 37.9,
+  startLng: 23.7,
+  endLat: 38,
+  endLng: 23.8,
+  createdAtUs: MS * 1_000,
+  receivedMs: MS,
+  ...given,
+})
+const status = (given: Partial<StatusFact>): StatusFact => ({
+  kind: 'status',
+  partition: 0,
+  offset: 0,
+  part: 2,
+  sessionId: 'session-1',
+  eventId: 'event-1',
+  revision: 0,
+  status: 'started',
+  from: null,
+  eventTimeUs: MS * 1_000,
+  receivedMs: MS,
+  ...given,
+})
+const deadLetter = (offset: number, code: string, raw: Uint8Array): Fact => ({
+  kind: 'dead_letter',
+  partition: 0,
+  offset,
+  part: 0,
+  code,
+  path: 'current_lat',
+  expected: 'a number',
+  received: 'null',
+  message: 'current_lat must be a number',
+  raw,
+  truncated: false,
+  receivedMs: MS + offset,
+  source: 'key-1',
+})
+
+beforeAll(async () => {
+  engine = await openTestClickHouse()
+  reader = new ClickHouseReader(engine)
+  const sink = new ClickHouseSink(engine)
+  await sink.open(0, signal())
+  await sink.write(
+    batchOf(0, 9, [
+      header({}),
+      status({}),
+      status({ status: 'completed', eventTimeUs: (MS + 4_000) * 1_000, part: 3 }),
+      ...[0, 1, 2, 3, 4].map((offset) =>
+        sampleMovement({ offset, distanceCm: 150, eventTimeUs: (MS + offset * 1_000) * 1_000 + 7 }),
+      ),
+      sampleMovement({ offset: 5, sessionId: EVIL, speedKmh: null }),
+      header({ offset: 5, sessionId: EVIL }),
+      deadLetter(6, 'invalid_ping', Buffer.from('{"a":"Ζωή"}')),
+      deadLetter(7, 'invalid_json', new Uint8Array([0xff, 0x00, 0x0a, 0x0a, 0x27])),
+    ]),
+    signal(),
+  )
+  // A late, earlier ping revises what was known.
+  await sink.write(
+    batchOf(10, 10, [
+      header({
+        offset: 10,
+        revision: 1,
+        createdAtUs: (MS - 9_000) * 1_000,
+        vehicleId: 'vehicle-0',
+      }),
+      status({ offset: 10, revision: 1, eventTimeUs: (MS - 9_000) * 1_000 }),
+    ]),
+    signal(),
+  )
+})
+afterAll(() => engine.close())
+
+describe('a session', () => {
+  test('shows its newest header, its events in event time, and sums of its movements', async () => {
+    expect(await reader.session('session-1')).toEqual({
+      sessionId: 'session-1',
+      vehicleId: 'vehicle-0',
+      orderId: 'order-1',
+      deviceId: 'device-1',
+      startLat: 37.9,
+      startLng: 23.7,
+      endLat: 38,
+      endLng: 23.8,
+      createdAtMs: MS - 9_000,
+      pings: 5,
+      distanceM: 7.5,
+      events: [
+        { status: 'started', atMs: MS - 9_000 },
+        { status: 'completed', atMs: MS + 4_000 },
+      ],
+    })
+  })
+
+  test('that nobody has heard of is null', async () => {
+    expect(await reader.session('nobody')).toBeNull()
+  })
+
+  test('with an id made to break out of the SQL is just an id', async () => {
+    expect((await reader.session(EVIL))?.sessionId).toBe(EVIL)
+    expect(await reader.session(`' OR '1'='1`)).toBeNull()
+    expect(await reader.session(`\\' OR 1=1 --`)).toBeNull()
+    expect(await reader.trail(EVIL, 0, 5)).toHaveLength(1)
+  })
+})
+
+test('a trail has the newest points, oldest first', async () => {
+  const times = async (sinceMs: number, limit: number): Promise<number[]> =>
+    (await reader.trail('session-1', sinceMs, limit)).map((point) => point.atMs - MS)
+  expect(await times(0, 3)).toEqual([2_000, 3_000, 4_000])
+  expect(await times(MS + 3_000, 10)).toEqual([3_000, 4_000])
+  expect(await times(-1e300, READER_ROWS_MAX * 9)).toHaveLength(5)
+  expect((await reader.trail(EVIL, 0, 1))[0]?.speedKmh).toBeNull()
+})
+
+describe('dead letters', () => {
+  test('come newest first, with their bytes as text or base64', async () => {
+    const rows = await reader.deadLetters({ limit: 10 })
+    expect(rows.map(({ id, code, raw, rawEncoding }) => [id, code, raw, rawEncoding])).toEqual([
+      ['0-7-0', 'invalid_json', '/wAKCic=', 'base64'],
+      ['0-6-0', 'invalid_ping', '{"a":"Ζωή"}', 'utf8'],
+    ])
+    expect(rows[1]).toMatchObject({
+      path: 'current_lat',
+      expected: 'a number',
+      truncated: false,
+      receivedMs: MS + 6,
+      source: 'key-1',
+    })
+  })
+
+  test('can be paged by time and chosen by code', async () => {
+    expect(await reader.deadLetters({ limit: 1 })).toHaveLength(1)
+    expect((await reader.deadLetters({ limit: 9, beforeMs: MS + 7 })).map((row) => row.id)).toEqual(
+      ['0-6-0'],
+    )
+    expect(await reader.deadLetters({ limit: 9, code: "' OR 1=1 --" })).toEqual([])
+    expect(await reader.deadLetters({ limit: 9, code: 'invalid_json' })).toHaveLength(1)
+  })
+})
+
+describe('the documented views', () => {
+  test('show one row for what was revised, the newest, with a plain count', async () => {
+    expect(
+      await engine.query(
+        'SELECT count() FROM sessions_base UNION ALL SELECT count() FROM session_events ' +
+          "UNION ALL SELECT count() FROM sessions UNION ALL SELECT count() FROM vehicles WHERE vehicle_id = 'vehicle-1'",
+      ),
+    ).toEqual([['2'], ['2'], ['2'], ['1']])
+    expect(await engine.query('SELECT order_id, status FROM orders')).toEqual([
+      ['order-1', 'completed'],
+    ])
+  })
+
+  test('look a session up by its key', async () => {
+    for (const view of ['sessions_base', 'session_events', 'sessions']) {
+      const plan = await engine.query(
+        `EXPLAIN indexes = 1 SELECT * FROM ${view} WHERE session_id = 'session-1'`,
+      )
+      expect(plan.join('\n')).toContain("(session_id in ['session-1', 'session-1'])")
+    }
+  })
+})
