@@ -87,7 +87,7 @@ function receive(state: SessionState, ping: Ping, turn: Turn): Step<SessionState
     enRoute: reached && ping.status === 'en_route' ? reached : state.enRoute,
     completed: reached && ping.status === 'completed' ? reached : state.completed,
   }
-  if (reached) facts.push(statusFact(settled, ping, reached, turn, facts.length))
+  if (reached) facts.push(statusFact(state, ping, reached, turn, facts.length))
 
   const neighbours: Neighbours = { before: known[place.index - 1], after: known[place.index] }
   const added = addedCm(ping, neighbours)

@@ -47,7 +47,7 @@ export function headerFact(header: HeaderState, turn: Turn, part: number): Heade
   }
 }
 
-/** The status fact of a status reached, or found to have been reached earlier. */
+/** The status fact of a status reached, or found to have been reached earlier; `state` is the one before. */
 export function statusFact(
   state: SessionState,
   ping: Ping,
@@ -55,6 +55,7 @@ export function statusFact(
   turn: Turn,
   part: number,
 ): StatusFact {
+  const known = statusState(state, ping.status)
   return {
     kind: 'status',
     partition: turn.partition,
@@ -66,6 +67,7 @@ export function statusFact(
     status: ping.status,
     from: statusBefore(state, ping.status, reached.eventTimeUs),
     eventTimeUs: reached.eventTimeUs,
+    ...(known && { revisedFromUs: known.eventTimeUs }),
     receivedMs: turn.receivedMs,
   }
 }
