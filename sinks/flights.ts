@@ -41,6 +41,11 @@ export class Flights<Row> {
     return this.#bytes
   }
 
+  /** Rows of the batches that are not acknowledged. */
+  *all(): Iterable<Row> {
+    for (const { batch } of this.#flights) yield* batch.rows
+  }
+
   /** True while one more batch may be started. */
   get free(): boolean {
     return this.#flights.length < this.#options.sink.limits.inFlightMax

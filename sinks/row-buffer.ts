@@ -31,6 +31,11 @@ export class RowBuffer<Row> {
     return this.#rows.length
   }
 
+  /** The rows themselves, covered or not. */
+  all(): readonly Row[] {
+    return this.#rows
+  }
+
   /** Bytes held, covered or not. */
   get bytes(): number {
     return this.#bytesHeld

@@ -146,7 +146,13 @@ export class SinkActor<Row> {
     return () => this.#onRoom.delete(call)
   }
 
-  /** Rows accepted and not acknowledged. */
+  /** Rows accepted and not acknowledged, for who must see what the store does not show yet. */
+  *unacknowledged(): Iterable<Row> {
+    yield* this.#flights.all()
+    yield* this.#buffer.all()
+  }
+
+  /** How many these are. */
   get lagRows(): number {
     return this.#buffer.rows + this.#flights.rows
   }
