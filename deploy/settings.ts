@@ -158,10 +158,26 @@ export const settings = {
   JOURNAL_RETENTION_MINUTES: whole({
     group: 'Journal',
     unit: 'minutes',
-    default: 60,
+    default: 10,
     min: 0,
     max: 525_600,
     about: 'how long segments stay after every sink has them',
+  }),
+  JOURNAL_RETENTION_BYTES_MAX: whole({
+    group: 'Journal',
+    unit: 'bytes',
+    default: 4_096 * MEBIBYTE,
+    min: 65_536,
+    max: 1_048_576 * MEBIBYTE,
+    about: 'beyond it segments that every sink has go at once',
+  }),
+  JOURNAL_RETENTION_BYTES_MAX: whole({
+    group: 'Journal',
+    unit: 'bytes',
+    default: 1_024 * MEBIBYTE,
+    min: MEBIBYTE,
+    max: 1_048_576 * MEBIBYTE,
+    about: 'segments that every sink has go earlier when there are more bytes than this',
   }),
 
   ACTORS_AWAKE_MAX: whole({
@@ -205,6 +221,14 @@ export const settings = {
     limit: 'letters, digits and _',
     about: 'database in which the silver tables are found',
   }),
+  CLICKHOUSE_MEMORY_BYTES_MAX: whole({
+    group: 'Sinks',
+    unit: 'bytes',
+    default: 2_048 * MEBIBYTE,
+    min: 256 * MEBIBYTE,
+    max: 1_048_576 * MEBIBYTE,
+    about: 'cap on the engine in the process; a query beyond it fails, the rest goes on',
+  }),
   CLICKHOUSE_BATCH_ROWS: whole({
     group: 'Sinks',
     unit: 'rows',
@@ -220,6 +244,14 @@ export const settings = {
     min: 10,
     max: 60_000,
     about: 'silver: or when its oldest row is so old',
+  }),
+  CLICKHOUSE_MEMORY_BYTES_MAX: whole({
+    group: 'Sinks',
+    unit: 'bytes',
+    default: 1_536 * MEBIBYTE,
+    min: 256 * MEBIBYTE,
+    max: 1_048_576 * MEBIBYTE,
+    about: 'cap on the embedded engine; a query beyond it fails, the rest goes on',
   }),
   ICEBERG_BATCH_ROWS: whole({
     group: 'Sinks',
