@@ -105,7 +105,14 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    const { clock, deathsMax = 5, deathsWindowMs = 60_000, warehouse, limits, policy } = this.#options
+    const {
+      clock,
+      deathsMax = 5,
+      deathsWindowMs = 60_000,
+      warehouse,
+      limits,
+      policy,
+    } = this.#options
     const sinceMs = clock.monotonicMs() - deathsWindowMs
     this.#deathsMs = this.#deathsMs.filter((atMs) => atMs > sinceMs)
     if (this.#deathsMs.length >= deathsMax) {
