@@ -15,7 +15,6 @@ const SOURCE = 'local'
 /** The longest path that a Unix socket can have on Linux, less its end mark. */
 const PATH_BYTES_MAX = 107
 const SQL_LENGTH_MAX = 1_048_576
-const IDLE_S = 255
 const RETRY_MS = 1_000
 
 const question = z.strictObject({
@@ -75,8 +74,12 @@ export function serveControl(
   try {
     const server = Bun.serve({
       unix: path,
-      idleTimeout: IDLE_S,
-      fetch: (request) => app.fetch(request),
+      development: false,
+      fetch(request, server) {
+        // A query may think for longer than a quiet connection lives.
+        server.timeout(request, 0)
+        return app.fetch(request)
+      },
     })
     return {
       stop: async () => {

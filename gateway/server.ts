@@ -49,6 +49,7 @@ function listen(
     return Bun.serve<SocketData>({
       port,
       hostname: host,
+      development: false,
       idleTimeout: HTTP_IDLE_S,
       // Ours answers in words below this; Bun's own limit is for what lies about its length.
       maxRequestBodySize: app.options.bodyBytesMax * 2,
