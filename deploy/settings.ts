@@ -171,14 +171,6 @@ export const settings = {
     max: 1_048_576 * MEBIBYTE,
     about: 'beyond it segments that every sink has go at once',
   }),
-  JOURNAL_RETENTION_BYTES_MAX: whole({
-    group: 'Journal',
-    unit: 'bytes',
-    default: 1_024 * MEBIBYTE,
-    min: MEBIBYTE,
-    max: 1_048_576 * MEBIBYTE,
-    about: 'segments that every sink has go earlier when there are more bytes than this',
-  }),
 
   ACTORS_AWAKE_MAX: whole({
     group: 'Actors',
@@ -221,14 +213,6 @@ export const settings = {
     limit: 'letters, digits and _',
     about: 'database in which the silver tables are found',
   }),
-  CLICKHOUSE_MEMORY_BYTES_MAX: whole({
-    group: 'Sinks',
-    unit: 'bytes',
-    default: 2_048 * MEBIBYTE,
-    min: 256 * MEBIBYTE,
-    max: 1_048_576 * MEBIBYTE,
-    about: 'cap on the engine in the process; a query beyond it fails, the rest goes on',
-  }),
   CLICKHOUSE_BATCH_ROWS: whole({
     group: 'Sinks',
     unit: 'rows',
@@ -251,12 +235,12 @@ export const settings = {
     default: 1_536 * MEBIBYTE,
     min: 256 * MEBIBYTE,
     max: 1_048_576 * MEBIBYTE,
-    about: 'cap on the embedded engine; a query beyond it fails, the rest goes on',
+    about: 'the embedded engine refuses queries beyond it; the memory of the whole process counts',
   }),
   ICEBERG_BATCH_ROWS: whole({
     group: 'Sinks',
     unit: 'rows',
-    default: 250_000,
+    default: 100_000,
     min: 1,
     max: 5_000_000,
     about: 'bronze: a commit is made when it holds so many',
