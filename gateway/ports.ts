@@ -1,36 +1,10 @@
+import type { SequencedDelta } from '../actors/feed/ring.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
-import type { DeadLetter } from '../actors/model/fact.ts'
-import type { LiveDelta, LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
-import type { Ping } from '../actors/model/ping.ts'
+import type { LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
+import type { Ingest, Offer, OfferOutcome } from '../actors/model/offer.ts'
 
-/** One message of a sender, checked: pings to accept, and what was refused. */
-export type Offer = Readonly<{
-  /** Name of the key it came with. */
-  source: string
-  receivedMs: number
-  /** JSON text of exactly `pings`, as received: an object, an array or NDJSON. */
-  payload: Uint8Array | string
-  pings: readonly Ping[]
-  deadLetters: readonly DeadLetter[]
-  /** Wait until the actors have seen it, and count repeats; slower. */
-  countDuplicates: boolean
-}>
-
-/** What became of an offer: on disk (and counted), or not taken at all. */
-export type OfferOutcome =
-  | Readonly<{ ok: true; duplicates: number | null }>
-  | Readonly<{
-      ok: false
-      code: 'busy' | 'disk_full' | 'unavailable'
-      message: string
-      retryAfterMs: number
-    }>
-
-/** The way in. `done` is called exactly once, possibly at once, in order of offers for the same caller. */
-export interface Ingest {
-  offer(offer: Offer, done: (outcome: OfferOutcome) => void): void
-}
+export type { Ingest, Offer, OfferOutcome }
 
 /** Who may do what. Keys and passwords are compared by hash, in constant time. */
 export interface Accounts {
@@ -44,8 +18,7 @@ export interface Accounts {
   signOut(token: string): void
 }
 
-/** One delta as sent: `seq` is dense within an epoch. */
-export type SequencedDelta = Readonly<{ seq: number; delta: LiveDelta }>
+export type { SequencedDelta }
 
 /** The live map's source. */
 export interface LiveFeed {

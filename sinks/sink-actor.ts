@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../actors/kernel/clock.ts'
 import { assert, messageOf } from '../actors/kernel/errors.ts'
-import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
+import type { Histogram, Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import { type BatcherLimits, dueAtMs, dueTrigger, type OpenRange, type Trigger } from './batcher.ts'
 import { Flights } from './flights.ts'
 import { Progress } from './progress.ts'
@@ -35,6 +35,8 @@ export class SinkActor<Row> {
   readonly name: string
   readonly partition: number
   readonly bounds: SinkBounds
+  /** From the receipt of a message to its row being seen by a query. */
+  readonly queryableMs: Histogram
   /** True when the bound on rows or bytes is reached: hand nothing more over until `onRoom` calls. */
   full = false
   readonly #options: SinkActorOptions<Row>
@@ -64,6 +66,7 @@ export class SinkActor<Row> {
     this.bounds = boundsFor(sink.limits, options.bounds ?? {})
     this.#limits = { ...sink.limits, progressMsMax: this.bounds.progressMsMax }
     const telemetry = new SinkTelemetry(options.telemetry, this)
+    this.queryableMs = telemetry.queryableMs
     const { backoff, writeMsMax, failureLogMs } = this.bounds
     const onLanded = (acknowledged: number | null): void => this.#landed(acknowledged)
     const paced = { backoff, writeMsMax, failureLogMs }

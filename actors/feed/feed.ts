@@ -8,7 +8,8 @@ import type {
   LiveStatus,
   LiveVehicle,
 } from '../model/live.ts'
-import type { Ping, Status } from '../model/ping.ts'
+import { STATUSES } from '../model/ping.ts'
+import type { Ping } from '../model/ping.ts'
 import { DeltaRing } from './ring.ts'
 import type { SequencedDelta } from './ring.ts'
 
@@ -27,7 +28,7 @@ type Track = {
 /** What the feed must know of a session that it does not hold: after a restart, or when one comes back. */
 export type FeedSession = Readonly<{
   header: Ping
-  newest: Readonly<{ lat: number; lng: number; eventTimeUs: number; status: Status }> | null
+  newest: Readonly<{ lat: number; lng: number; eventTimeUs: number; status: string }> | null
   travelledCm: number
   completed: boolean
   silent: boolean
@@ -106,7 +107,8 @@ export class Feed {
     track.lat = newest.lat
     track.lng = newest.lng
     track.fixMs = Math.floor(newest.eventTimeUs / 1_000)
-    track.status = session.silent ? 'silent' : session.completed ? 'completed' : newest.status
+    const known = STATUSES.find((status) => status === newest.status) ?? 'started'
+    track.status = session.silent ? 'silent' : session.completed ? 'completed' : known
     track.travelledM = session.travelledCm / 100
   }
 

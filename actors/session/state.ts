@@ -104,3 +104,17 @@ export function comparePings(a: Ping, b: Ping): number {
   }
   return 0
 }
+
+/** What the live map needs of a session; null before its first ping. */
+export function feedSessionOf(state: SessionState): Readonly<{
+  header: Ping
+  newest: Readonly<{ lat: number; lng: number; eventTimeUs: number; status: string }> | null
+  travelledCm: number
+  completed: boolean
+  silent: boolean
+}> | null {
+  if (!state.header) return null
+  const { header, fixes, travelledCm, completed, silent } = state
+  const newest = fixes.at(-1) ?? null
+  return { header: header.ping, newest, travelledCm, completed: completed !== null, silent }
+}

@@ -1,0 +1,174 @@
+import { systemClock } from '../actors/kernel/clock.ts'
+import { OrreryError } from '../actors/kernel/errors.ts'
+import { Telemetry } from '../actors/kernel/telemetry.ts'
+import type { Log } from '../actors/kernel/telemetry.ts'
+import { TIME_LIMITS } from '../actors/model/ping.ts'
+import { createControlApp, serveControl } from '../gateway/control.ts'
+import type { GatewayOptions } from '../gateway/options.ts'
+import type { GatewayPorts, PartHealth, Process } from '../gateway/ports.ts'
+import { startServer } from '../gateway/server.ts'
+import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
+import { runConsoleQuery } from '../sinks/clickhouse/console.ts'
+import { ClickHouseReader } from '../sinks/clickhouse/reader.ts'
+import { migrate } from '../sinks/clickhouse/schema.ts'
+import { prometheusText } from '../sinks/metrics/prometheus.ts'
+import { buildPages } from '../ui/build.ts'
+import { Demo } from './demo.ts'
+import { Live } from './live.ts'
+import { bronzeTable, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
+import type { Running, StartOptions } from './running.ts'
+import type { Config } from './settings.ts'
+
+/** Relative to the data folder, where the process works: the path of a Unix socket must be short. */
+const CONTROL_SOCKET = 'control.sock'
+
+/** Starts everything in this process: stores, actors, gateway, pages. The only place that joins them. */
+export async function startOrrery(options: StartOptions): Promise<Running> {
+  const { config, accounts, log, telemetry } = options
+  const clock = systemClock
+  const live = new Live(clock, telemetry)
+  const pagesBuilt = buildPages(config.tilesUrl === '' ? {} : { tilesUrl: config.tilesUrl })
+  const pipeline = await openPipeline({
+    ...{ config, log, telemetry },
+    listen: (fact) => live.accept(fact),
+    prepare: (parts) =>
+      live.restore({
+        ...parts,
+        accepted: () => parts.intake.acceptedCount,
+        completeUpToMs: () => completeUpToMs(parts),
+        ackMs: telemetry.histogram('orrery_ack_ms', ''),
+        queryableMs: parts.silver.queryableMs,
+      }),
+  })
+  const offer = pipeline.intake.offer.bind(pipeline.intake)
+  const demo = new Demo({ offer, clock, log })
+  const ports: GatewayPorts = {
+    ...{ accounts, clock, log, telemetry },
+    ingest: { offer },
+    feed: live,
+    reader: new ClickHouseReader(pipeline.engine),
+    process: processOf(pipeline, demo),
+    pages: await pagesBuilt,
+    metrics: { text: () => prometheusText(telemetry) },
+  }
+  const server = startServer(ports, gatewayOptions(config))
+  const control = serveControl(
+    createControlApp(
+      ports,
+      {
+        sql: (sql, format) => runConsoleQuery({ engine: pipeline.engine, sql, format }),
+        mintKey: () => accounts.mintKey('local'),
+      },
+      server.app,
+    ),
+    CONTROL_SOCKET,
+  )
+  live.start()
+  demo.set(options.demo)
+  const shown = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host
+  return {
+    url: `http://${shown}:${server.port}`,
+    address: { host: config.host, port: server.port },
+    async stop(deadlineMs) {
+      const endMs = clock.monotonicMs() + deadlineMs
+      demo.set(false)
+      await Promise.all([server.stop(), control.stop()])
+      live.stop()
+      const unflushed = await pipeline.stop(Math.max(0, endMs - clock.monotonicMs()))
+      return { clean: unflushed.length === 0, unflushed }
+    },
+  }
+}
+
+/** Opens the stores of the data folder without a gateway, runs, and closes them again. */
+export async function withLocalPipeline(
+  config: Config,
+  log: Log,
+  run: (pipeline: Pipeline) => Promise<void>,
+): Promise<void> {
+  const pipeline = await openPipeline({ config, log, telemetry: new Telemetry(), listen: () => {} })
+  try {
+    await run(pipeline)
+  } finally {
+    const unflushed = await pipeline.stop(60_000)
+    if (unflushed.length > 0) {
+      throw new OrreryError(
+        'unflushed',
+        `not stored yet: ${unflushed.join(', ')}; the next start goes on`,
+      )
+    }
+  }
+}
+
+/** SQL over the data folder while no server runs on it. */
+export async function openLocalSql(config: Config, log: Log) {
+  const engine = await openEngine(config, log)
+  await migrate(engine)
+  await ensureBronzeView(engine, bronzeTable(config))
+  return {
+    run: (sql: string, format: string) => runConsoleQuery({ engine, sql, format }),
+    close: () => engine.close(),
+  }
+}
+
+function processOf(pipeline: Pipeline, demo: Demo): Process {
+  const { journal, partition, bronze, silver, metrics } = pipeline
+  return {
+    health: () => ({
+      journal: journalHealth(journal.refusing),
+      actors: {
+        status: 'healthy',
+        detail: `${pipeline.directory.awake} awake, ${partition.backlog} pings waiting`,
+      },
+      bronze: bronze.health(),
+      silver: silver.health(),
+      metrics: metrics.health(),
+    }),
+    notReady: () => {
+      const { refusing } = journal
+      return refusing === null || refusing === 'busy' ? null : `the journal is ${refusing}`
+    },
+    demoRunning: () => demo.running,
+    setDemo: (running) => demo.set(running),
+  }
+}
+
+function journalHealth(refusing: Pipeline['journal']['refusing']): PartHealth {
+  if (refusing === null) return { status: 'healthy', detail: 'takes pings' }
+  if (refusing === 'busy')
+    return { status: 'degraded', detail: 'the disk is behind: senders are told busy' }
+  const detail =
+    refusing === 'full' ? 'no space left: nothing is taken' : `the journal is ${refusing}`
+  return { status: 'unhealthy', detail }
+}
+
+/** Everything received up to this wall-clock time is in every store. */
+function completeUpToMs({
+  bronze,
+  silver,
+  metrics,
+}: Pick<Pipeline, 'bronze' | 'silver' | 'metrics'>): number {
+  const nowMs = systemClock.nowMs()
+  return Math.min(...[bronze, silver, metrics].map((sink) => sink.oldestUnackedMs ?? nowMs))
+}
+
+function gatewayOptions(config: Config): Partial<GatewayOptions> & { port: number; host: string } {
+  return {
+    port: config.port,
+    host: config.host,
+    authTimeoutMs: config.authTimeoutMs,
+    frameBytesMax: config.frameBytesMax,
+    bodyBytesMax: config.bodyBytesMax,
+    connectionsMax: config.maxConnections,
+    pingsPerMessageMax: config.pingsPerMessageMax,
+    pingsPerSecondMax: config.pingsPerSecondMax,
+    viewersMax: config.viewersMax,
+    viewers: config.viewers,
+    tilesUrl: config.tilesUrl === '' ? null : config.tilesUrl,
+    time: {
+      ...TIME_LIMITS,
+      aheadMsMax: config.eventTimeFutureMaxMs,
+      oldestMs: Date.parse(config.eventTimeOldest),
+    },
+  }
+}
