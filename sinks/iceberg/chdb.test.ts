@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { systemClock } from '../../actors/kernel/clock.ts'
+import { silentLog } from '../../actors/kernel/telemetry.ts'
+import { localIcebergSink } from './local-sink.ts'
+import { batchFor, frameOf, pingOf } from './testing.ts'
+import { WorkerIcebergSink } from './worker-sink.ts'
+
+type Reply = Readonly<{ ok: boolean; text: string }>
+
+const never = (): AbortSignal => new AbortController().signal
+const waiting: ((reply: Reply) => void)[] = []
+let folder = ''
+let child: ReturnType<typeof start>
+
+beforeAll(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'orrery-chdb-')))
+  const ready = reply()
+  child = start()
+  expect((await ready).ok).toBe(true)
+})
+
+afterAll(async () => {
+  child.kill()
+  await child.exited
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function start() {
+  const script = new URL('./chdb-child.ts', import.meta.url).pathname
+  return Bun.spawn([process.execPath, script, folder, join(folder, 'chdb')], {
+    ipc: (message: Reply) => waiting.shift()?.(message),
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+}
+
+function reply(): Promise<Reply> {
+  return new Promise((resolve) => waiting.push(resolve))
+}
+
+async function ask(sql: string): Promise<string[]> {
+  const answer = reply()
+  child.send(sql)
+  const { ok, text } = await answer
+  if (!ok) throw new Error(text)
+  return text.trimEnd().split('\t')
+}
+
+function warehouse(name: string): Readonly<{ path: string; table: string; metadata: string }> {
+  const path = join(folder, name)
+  mkdirSync(path)
+  const table = join(path, 'default', 'raw_delivery_data')
+  return { path, table: `icebergLocal('${table}/')`, metadata: join(table, 'metadata') }
+}
+
+async function pruned(counter: string): Promise<number> {
+  const [value] = await ask(`SELECT sum(value) FROM system.events WHERE event = '${counter}'`)
+  return Number(value)
+}
+
+test('chDB sees the columns, their values, and a new table without rows', async () => {
+  const { path, table } = warehouse('values')
+  const sink = localIcebergSink({ warehouse: path }, silentLog)
+  await sink.open(0, never())
+  expect(await ask(`SELECT count() FROM ${table}`)).toEqual(['0'])
+  const ping = {
+    ...pingOf(0, 1, 'ναύτης 🛵'),
+    timestamp: '2026-11-21T05:59:21.4229937+02:00',
+    current_lat: '37.5',
+    imei: 12_345,
+  }
+  await sink.write({ ...batchFor(0, 0, 3), partition: 0, rows: [frameOf(0, [ping])] }, never())
+  await sink.close()
+  const columns =
+    'device_id, order_id, timestamp, current_lat, event_date, partition, offset, ' +
+    'received_at, source, extras, timestamp_text'
+  expect(await ask(`SELECT ${columns} FROM ${table}`)).toEqual([
+    'device-0',
+    'ναύτης 🛵',
+    '2026-11-21 03:59:21.422993',
+    '37.5',
+    '2026-11-21',
+    '0',
+    '0',
+    '2026-09-21 14:13:20.000000',
+    'test',
+    '{"route_name":"ναύτης 🛵","hop":0,"imei":12345}',
+    '2026-11-21T05:59:21.4229937+02:00',
+  ])
+})
+
+test('chDB leaves files unread by day and by bounds', async () => {
+  const { path, table } = warehouse('pruning')
+  const sink = localIcebergSink({ warehouse: path }, silentLog)
+  await sink.open(0, never())
+  for (let day = 0; day < 12; day++) {
+    const timestamp = `2026-11-${String(10 + day)}T12:00:00`
+    const pings = Array.from({ length: 10 }, (_, at) => ({ ...pingOf(day * 10 + at), timestamp }))
+    const batch = batchFor(day * 10, day * 10 + 9)
+    await sink.write({ ...batch, rows: [frameOf(day * 10, pings)] }, never())
+  }
+  await sink.close()
+  const byDay = await pruned('IcebergPartitionPrunedFiles')
+  expect(await ask(`SELECT count() FROM ${table} WHERE event_date = '2026-11-15'`)).toEqual(['10'])
+  expect((await pruned('IcebergPartitionPrunedFiles')) - byDay).toBe(11)
+  const byBounds = await pruned('IcebergMinMaxIndexPrunedFiles')
+  expect(
+    await ask(`SELECT count() FROM ${table} WHERE timestamp >= '2026-11-20 00:00:00'`),
+  ).toEqual(['20'])
+  expect((await pruned('IcebergMinMaxIndexPrunedFiles')) - byBounds).toBe(10)
+})
+
+test('chDB reads what is committed during and after a thousand commits', async () => {
+  const { path, table, metadata } = warehouse('thousand')
+  const sink = new WorkerIcebergSink({ warehouse: path, clock: systemClock, log: silentLog })
+  await sink.open(0, never())
+  for (let at = 0; at < 1_000; at++) {
+    const write = sink.write(batchFor(at * 2, at * 2 + 1), never())
+    if (at % 100 === 50) {
+      // Asked while the commit is under way: it has happened or not, never in part.
+      const [count] = await ask(`SELECT count() FROM ${table}`)
+      expect([at * 2, at * 2 + 2]).toContain(Number(count))
+    }
+    await write
+  }
+  await sink.close()
+  const sums = 'count(), sum(offset), uniqExact(partition, offset), round(sum(current_lat), 6)'
+  const latitudes = Array.from({ length: 2_000 }, (_, offset) => 38 + offset / 1e6)
+  const sum = latitudes.reduce((total, lat) => total + lat, 0)
+  const [count, offsets, names, latitude] = await ask(`SELECT ${sums} FROM ${table}`)
+  expect([count, offsets, names]).toEqual(['2000', String(1_999 * 1_000), '2000'])
+  expect(Number(latitude)).toBeCloseTo(sum, 4)
+  let bytes = 0
+  for (const file of readdirSync(metadata)) bytes += statSync(join(metadata, file)).size
+  expect(bytes).toBeLessThan(50_000_000)
+}, 120_000)
