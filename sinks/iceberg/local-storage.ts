@@ -21,7 +21,16 @@ import { type Storage, StorageError, type StoredFile } from './storage.ts'
 const SCHEME = 'file://'
 
 // A full disk or too many open files pass; a folder that may not be written does not.
-const LASTING = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'EMLINK', 'ENOTSUP'])
+const LASTING = new Set([
+  'EACCES',
+  'EPERM',
+  'EEXIST',
+  'EROFS',
+  'ENOTDIR',
+  'EISDIR',
+  'EMLINK',
+  'ENOTSUP',
+])
 
 /**
  * Files in a local folder, each synced with its directory. Every call is synchronous inside (D5): meant
