@@ -3,12 +3,14 @@ import { parseArgs } from 'node:util'
 
 import { systemClock } from '../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
+import { jsonLog } from '../actors/kernel/telemetry.ts'
 import { findControlSocket } from '../simulator/control-socket.ts'
 import { ingestOverControl, ingestOverHttp, type IngestPort } from '../simulator/ingest-client.ts'
 import { replaySummary, showReplayProgress } from '../simulator/replay-report.ts'
 import { openReplaySource } from '../simulator/replay-source.ts'
 import { replay } from '../simulator/replay.ts'
 import { readConfig } from './config.ts'
+import { openDataDir } from './data-dir.ts'
 import { type Config } from './settings.ts'
 
 const HELP = `Usage: bun run replay FILE [--url http://HOST:PORT --key KEY] [--batch 500]
@@ -129,17 +131,27 @@ async function withPort(
   return withLocalPipeline(outcome.config, run)
 }
 
-/** Until this process can open the stores itself: says what to do instead. */
-const noLocalPipeline: LocalPipeline = (config) =>
-  Promise.reject(
-    new OrreryError(
-      'not_running',
-      `no server runs on ${config.dataDir}: start one (bun run start), or give --url`,
-    ),
-  )
+/** Opens the stores in this process, for as long as the replay takes. */
+const localPipeline: LocalPipeline = async (config, run) => {
+  const dataDir = openDataDir(config.dataDir, { create: true })
+  if (!dataDir.ok) throw new OrreryError('data_dir', dataDir.message)
+  try {
+    // Loaded only when no server runs that could take the pings.
+    const { withLocalPipeline } = await import('./wiring.ts')
+    const level = config.logLevel === 'info' ? 'warn' : config.logLevel
+    const log = jsonLog(level, (line) => process.stderr.write(`${line}\n`), Date.now)
+    await withLocalPipeline(config, log, (ingest) => {
+      const answer = (path: string, init?: RequestInit): Promise<Response> =>
+        ingest(new Request(`http://localhost${path}`, init))
+      return run(ingestOverControl({ path: config.dataDir, fetch: answer }))
+    })
+  } finally {
+    dataDir.release()
+  }
+}
 
 if (import.meta.main) {
-  const code = await runReplay(process.argv.slice(2), process.env, noLocalPipeline).catch(
+  const code = await runReplay(process.argv.slice(2), process.env, localPipeline).catch(
     (thrown: unknown) => {
       const usage = thrown instanceof UsageError
       const hint = usage ? ' (--help shows how)' : ''

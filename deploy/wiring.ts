@@ -4,6 +4,10 @@ import { Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
 import { TIME_LIMITS } from '../actors/model/ping.ts'
 import { createControlApp, serveControl } from '../gateway/control.ts'
+import { IngestHttp } from '../gateway/ingest-http.ts'
+import { Intake } from '../gateway/intake.ts'
+import { Keys } from '../gateway/keys.ts'
+import { GATEWAY_DEFAULTS } from '../gateway/options.ts'
 import type { GatewayOptions } from '../gateway/options.ts'
 import type { GatewayPorts, PartHealth, Process } from '../gateway/ports.ts'
 import { startServer } from '../gateway/server.ts'
@@ -80,15 +84,23 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   }
 }
 
-/** Opens the stores of the data folder without a gateway, runs, and closes them again. */
+/** Takes bodies as `POST /ingest` does, without a network. */
+export type LocalIngest = (request: Request) => Promise<Response>
+
+/** Opens the stores of the data folder without a gateway, runs with a way in, and closes them again. */
 export async function withLocalPipeline(
   config: Config,
   log: Log,
-  run: (pipeline: Pipeline) => Promise<void>,
+  run: (ingest: LocalIngest) => Promise<void>,
 ): Promise<void> {
-  const pipeline = await openPipeline({ config, log, telemetry: new Telemetry(), listen: () => {} })
+  const telemetry = new Telemetry()
+  const clock = systemClock
+  const pipeline = await openPipeline({ config, log, telemetry, listen: () => {} })
+  const options = { ...GATEWAY_DEFAULTS, ...gatewayOptions(config) }
+  const intake = new Intake({ ingest: pipeline.intake, clock, telemetry }, options)
+  const ingest = new IngestHttp(intake, new Keys({ verifyKey: () => null }, clock), clock)
   try {
-    await run(pipeline)
+    await run((request) => ingest.postAs('local', request))
   } finally {
     const unflushed = await pipeline.stop(60_000)
     if (unflushed.length > 0) {

@@ -9,14 +9,17 @@ const SOURCES_MAX = 10_000
 /** A sender's account at the intake: its key's name and its rate. */
 export type Sender = Readonly<{ source: string; bucket: TokenBucket }>
 
+/** What it needs of the world. */
+export type IntakePorts = Pick<GatewayPorts, 'ingest' | 'clock' | 'telemetry'>
+
 /** The one path behind every way in: limit, read, offer, count. */
 export class Intake {
   readonly options: GatewayOptions
-  readonly #ports: GatewayPorts
+  readonly #ports: IntakePorts
   readonly #rates: RateLimit
   readonly #counters: Counters
 
-  constructor(ports: GatewayPorts, options: GatewayOptions) {
+  constructor(ports: IntakePorts, options: GatewayOptions) {
     this.#ports = ports
     this.options = options
     this.#rates = new RateLimit({

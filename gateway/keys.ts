@@ -11,11 +11,11 @@ const REMEMBERED_MS = 1_000
  * posts each second costs one look-up, and neither this memory nor its timing shows a key.
  */
 export class Keys {
-  readonly #accounts: Accounts
+  readonly #accounts: Pick<Accounts, 'verifyKey'>
   readonly #clock: Clock
   readonly #remembered = new Map<string, Readonly<{ name: string; untilMs: number }>>()
 
-  constructor(accounts: Accounts, clock: Clock) {
+  constructor(accounts: Pick<Accounts, 'verifyKey'>, clock: Clock) {
     this.#accounts = accounts
     this.#clock = clock
   }
