@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { messageOf } from '../actors/kernel/errors.ts'
+import { describeCommit, describeMachine, isInMemory } from './machine.ts'
+import { type Case, measure, type Measured, type MeasureEvents } from './measure.ts'
+import { reportText } from './report.ts'
+
+const HELP = `Usage: bun run bench [options]
+
+Starts the real server on an empty data folder, puts load on it from a second process, and counts in
+its stores afterwards what became of it: once with frames of 50 pings, once with frames of 1.
+
+  --seconds N     measured time of each (default 60)
+  --warm-up N     seconds before it that count for nothing but the stores (default 5)
+  --only NAME     frames50 or frames1
+  --vehicles N    live sessions (default 100000)
+  --rate N        pings a second (default: as fast as acknowledged)
+  --sockets N     connections (default: 16 for frames50, 256 for frames1)
+  --window N      frames of one socket without an answer (default: 2 for frames50, 1 for frames1)
+  --dir DIR       where the data goes meanwhile (default: the system's folder for temporary files)
+  --json FILE     writes the figures as JSON
+  --help          this text
+
+Exit code: 0 nothing lost and nothing double; 1 something was, or it failed; 2 wrong usage.`
+
+type Options = Readonly<{
+  cases: readonly Case[]
+  dir: string
+  jsonFile: string | null
+}>
+
+class UsageError extends Error {}
+
+const undos: (() => void | Promise<void>)[] = []
+
+/** Undoes what was started, newest first; each once. */
+async function cleanUp(): Promise<void> {
+  for (let undo = undos.pop(); undo; undo = undos.pop()) await undo()
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args)
+  if (!options) {
+    process.stdout.write(`${HELP}\n`)
+    return 0
+  }
+  const workDir = mkdtempSync(join(options.dir, 'orrery-bench-'))
+  undos.push(() => rmSync(workDir, { recursive: true, force: true }))
+  const machine = describeMachine()
+  const commit = describeCommit(dirname(import.meta.dir))
+  if (isInMemory(workDir))
+    say(`${options.dir} is in memory: syncs cost nothing there; --dir names a folder on a disk`)
+  const results: Record<string, Measured> = {}
+  for (const one of options.cases) {
+    results[one.name] = await measure(one, workDir, progressTo(one), (undo) => undos.push(undo))
+  }
+  process.stdout.write(`${reportText(results, machine, commit)}\n`)
+  const report = { ...results, machine, commit }
+  if (options.jsonFile) writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`)
+  const clean = Object.values(results).every((one) => one.lost === 0 && one.double === 0)
+  return clean ? 0 : 1
+}
+
+function progressTo(one: Case): MeasureEvents {
+  const total = one.warmUpS + one.seconds
+  let seconds = 0
+  return {
+    onPhase: say,
+    onProgress({ phase, acknowledged, perSecond }, rssMb) {
+      seconds++
+      const text =
+        `${one.name} ${phase} ${seconds}/${total} s  ${perSecond.toLocaleString('en-US')} pings/s  ` +
+        `${acknowledged.toLocaleString('en-US')} acknowledged  ${Math.round(rssMb)} MB`
+      if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+      else if (seconds % 5 === 0) say(text)
+    },
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${text}\n` : `${text}\n`)
+}
+
+function parseOptions(args: readonly string[]): Options | null {
+  const values = parse(args)
+  if (values.help) return null
+  const seconds = whole('seconds', values.seconds, 1, 86_400)
+  const warmUpS = whole('warm-up', values['warm-up'], 1, 3_600)
+  const vehicles = whole('vehicles', values.vehicles, 50, 1_000_000)
+  const rate = values.rate === undefined ? null : whole('rate', values.rate, 1, 10_000_000)
+  const numberOr = (name: 'sockets' | 'window', fallback: number): number => {
+    const text = values[name]
+    return text === undefined ? fallback : whole(name, text, 1, 10_000)
+  }
+  const both: Case[] = [
+    { name: 'frames50', framePings: 50, sockets: 16, framesInFlight: 2 },
+    { name: 'frames1', framePings: 1, sockets: 256, framesInFlight: 1 },
+  ].map((one) => ({
+    ...{ ...one, vehicles, rate, warmUpS, seconds },
+    sockets: numberOr('sockets', one.sockets),
+    framesInFlight: numberOr('window', one.framesInFlight),
+  }))
+  const cases = both.filter((one) => values.only === undefined || one.name === values.only)
+  if (cases.length === 0) throw new UsageError(`--only is "${values.only}": frames50 or frames1`)
+  const jsonFile = values.json === undefined ? null : resolve(values.json)
+  return { cases, dir: resolve(values.dir), jsonFile }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        seconds: { type: 'string', default: '60' },
+        'warm-up': { type: 'string', default: '5' },
+        only: { type: 'string' },
+        vehicles: { type: 'string', default: '100000' },
+        rate: { type: 'string' },
+        sockets: { type: 'string' },
+        window: { type: 'string' },
+        dir: { type: 'string', default: tmpdir() },
+        json: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (cause) {
+    throw new UsageError(messageOf(cause))
+  }
+}
+
+function whole(name: string, text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && text.trim() !== '' && value >= min && value <= max) return value
+  throw new UsageError(`--${name} is "${text}": a whole number from ${min} to ${max} is needed`)
+}
+
+if (import.meta.main) {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      say('ending: the server and its data are removed')
+      void cleanUp().finally(() => process.exit(130))
+    })
+  }
+  const code = await main(process.argv.slice(2)).catch((thrown: unknown) => {
+    const usage = thrown instanceof UsageError
+    say(`bench: ${messageOf(thrown)}${usage ? ' (--help lists all options)' : ''}`)
+    return usage ? 2 : 1
+  })
+  await cleanUp()
+  process.exit(code)
+}
