@@ -64,6 +64,9 @@ export const OWN_SETTINGS: readonly string[] = [
   '--max_insert_threads=1',
 ]
 
+/** What the console's statements are known by among those that run. */
+export const CONSOLE_COMMENT = 'console'
+
 /** Settings of the console's connections: read-only, and bounded in everything. */
 export function consoleSettings(limits: ConsoleLimits): readonly string[] {
   return [
@@ -87,6 +90,7 @@ export function consoleSettings(limits: ConsoleLimits): readonly string[] {
     '--allow_ddl=0',
     '--allow_introspection_functions=0',
     '--implicit_select=0',
+    `--log_comment=${CONSOLE_COMMENT}`,
     '--readonly=1',
   ]
 }

@@ -7,6 +7,7 @@ import { messageOf, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
 import { type ArrowAddon, arrowAddon, toArrow } from './chdb-arrow.ts'
 import {
+  CONSOLE_COMMENT,
   CONSOLE_LIMITS,
   type ConsoleLimits,
   consoleSettings,
@@ -54,20 +55,19 @@ export async function openChdb(options: ChdbOptions): Promise<ClickHouse> {
   warnOfFewThreads(log)
 
   const chdb = await import('chdb')
-  const own = [`--config-file=${configPath}`, ...OWN_SETTINGS]
-  const open = (connectionArgs: readonly string[]): Session =>
-    new chdb.Session(directory, { connectionArgs })
-  const first = await openFirst(() => open(own), directory)
-  const many = (count: number, settings: readonly string[]): Session[] =>
-    Array.from({ length: count }, () => open(settings))
+  const connect = (settings: readonly string[]): Session =>
+    new chdb.Session(directory, { connectionArgs: [`--config-file=${configPath}`, ...settings] })
+  const first = await openFirst(() => connect(OWN_SETTINGS), directory)
+  await run(first, `CREATE DATABASE IF NOT EXISTS ${database} ENGINE = Atomic`)
+  const pool = (count: number, waitingMax: number, settings: readonly string[]) =>
+    ChdbPool.open(() => resolvingIn(database, connect(settings)), { count, waitingMax })
   const pools: Pools = {
-    write: new ChdbPool([first, ...many((options.writers ?? 2) - 1, own)], WAITING_MAX),
-    read: new ChdbPool(many(options.readers ?? 4, own), WAITING_MAX),
-    ask: new ChdbPool(many(2, consoleSettings(options.console ?? CONSOLE_LIMITS)), 16),
+    write: await pool(options.writers ?? 2, WAITING_MAX, OWN_SETTINGS),
+    read: await pool(options.readers ?? 4, WAITING_MAX, OWN_SETTINGS),
+    ask: await pool(2, 16, consoleSettings(options.console ?? CONSOLE_LIMITS)),
   }
-  const addon = arrowAddon(chdb.default)
-  const engine = new ChdbEngine(database, pools, addon, chdb.drainPending)
-  await engine.start()
+  first.close()
+  const engine = new ChdbEngine(database, pools, arrowAddon(chdb.default), chdb.drainPending)
   log.info({ directory, database, tookMs: Math.round(performance.now() - startedMs) }, 'chdb open')
   return engine
 }
@@ -87,14 +87,6 @@ class ChdbEngine implements ClickHouse {
     this.#pools = pools
     this.#addon = addon
     this.#drain = drain
-  }
-
-  /** Makes the database, and the one where each connection resolves names. */
-  async start(): Promise<void> {
-    if (this.database === 'default') return
-    await this.command(`CREATE DATABASE IF NOT EXISTS ${this.database} ENGINE = Atomic`)
-    const use = (session: Session): Promise<unknown> => run(session, `USE ${this.database}`)
-    await Promise.all(Object.values(this.#pools).map((pool) => pool.each(use)))
   }
 
   async command(sql: string): Promise<void> {
@@ -133,10 +125,14 @@ class ChdbEngine implements ClickHouse {
     return this.#use('ask', (session) => run(session, sql, format))
   }
 
-  /** Lets running statements end first: closing under them would stop the engine for good. */
+  /** Stops a person's statements and lets our own end: closing under them would stop the engine for good. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    if (this.#pools.ask.busy) {
+      const kill = `KILL QUERY WHERE Settings['log_comment'] = '${CONSOLE_COMMENT}' ASYNC`
+      await this.#pools.write.use((session) => run(session, kill))
+    }
     await this.#drain()
     for (const pool of Object.values(this.#pools)) pool.close()
     await this.#drain()
@@ -146,6 +142,12 @@ class ChdbEngine implements ClickHouse {
     if (this.#closed) throw new OrreryError('closed', 'ClickHouse is closed')
     return this.#pools[kind].use(task)
   }
+}
+
+/** A connection where unqualified names are those of a database; the argument `--database` does nothing. */
+async function resolvingIn(database: string, session: Session): Promise<Session> {
+  await run(session, `USE ${database}`)
+  return session
 }
 
 async function run(session: Session, sql: string, format = 'Null'): Promise<Uint8Array> {

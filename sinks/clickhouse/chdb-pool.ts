@@ -4,43 +4,76 @@ import { OrreryError } from '../../actors/kernel/errors.ts'
 
 /** Connections handed out one at a time: each runs one statement, in order of asking. */
 export class ChdbPool {
-  readonly #sessions: readonly Session[]
+  readonly #open: () => Promise<Session>
   readonly #waitingMax: number
-  #idle: Session[]
-  #waiting: ((session: Session) => void)[] = []
+  readonly #count: number
+  #idle: Session[] = []
+  #waiting: (() => void)[] = []
 
-  constructor(sessions: readonly Session[], waitingMax: number) {
-    this.#sessions = sessions
-    this.#idle = [...sessions]
+  private constructor(open: () => Promise<Session>, count: number, waitingMax: number) {
+    this.#open = open
+    this.#count = count
     this.#waitingMax = waitingMax
   }
 
-  async use<T>(task: (session: Session) => Promise<T>): Promise<T> {
-    const session = await this.#take()
-    try {
-      return await task(session)
-    } finally {
-      const next = this.#waiting.shift()
-      if (next) next(session)
-      else this.#idle.push(session)
-    }
+  static async open(
+    open: () => Promise<Session>,
+    { count, waitingMax }: Readonly<{ count: number; waitingMax: number }>,
+  ): Promise<ChdbPool> {
+    const pool = new ChdbPool(open, count, waitingMax)
+    while (pool.#idle.length < count) pool.#idle.push(await open())
+    return pool
   }
 
-  /** Runs a task on every connection; before the first `use`. */
-  async each(task: (session: Session) => Promise<unknown>): Promise<void> {
-    for (const session of this.#sessions) await task(session)
+  /** True while a statement runs or waits. */
+  get busy(): boolean {
+    return this.#idle.length < this.#count
+  }
+
+  /** Runs a task on a connection of its own; after a failure the next task gets a clean one. */
+  async use<T>(task: (session: Session) => Promise<T>): Promise<T> {
+    let session = await this.#take()
+    try {
+      return await task(session)
+    } catch (cause) {
+      if (!(await rinse(session))) {
+        session.close()
+        session = await this.#open()
+      }
+      throw cause
+    } finally {
+      this.#idle.push(session)
+      this.#waiting.shift()?.()
+    }
   }
 
   close(): void {
-    for (const session of this.#sessions) session.close()
+    for (const session of this.#idle) session.close()
   }
 
-  #take(): Promise<Session> | Session {
-    const idle = this.#idle.pop()
-    if (idle) return idle
-    if (this.#waiting.length >= this.#waitingMax) {
-      throw new OrreryError('busy', 'too many statements wait for ClickHouse', { retriable: true })
+  async #take(): Promise<Session> {
+    let session = this.#idle.pop()
+    while (!session) {
+      if (this.#waiting.length >= this.#waitingMax) {
+        throw new OrreryError('busy', 'too many statements wait for ClickHouse', {
+          retriable: true,
+        })
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      session = this.#idle.pop()
     }
-    return new Promise((resolve) => this.#waiting.push(resolve))
+    return session
   }
+}
+
+/**
+ * A statement that failed half-way leaves what it had put out in the connection, and chDB 3.4.0 hands
+ * it over as the beginning of the next answer. So it is asked something until the answer is right.
+ */
+async function rinse(session: Session): Promise<boolean> {
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    const answer = await session.queryAsync('SELECT 1', { format: 'TSV' }).catch(() => null)
+    if (answer?.text() === '1\n') return true
+  }
+  return false
 }
