@@ -40,6 +40,22 @@ export class MemoryDisk implements Disk {
     this.bytesTotal = options.bytesTotal ?? Infinity
   }
 
+  /** The disk as one process sees it: after the next crash or kill, nothing it does has any effect. */
+  mount(): Disk {
+    const life = this.#life
+    const alive = <T>(operate: () => Promise<T>): Promise<T> =>
+      life === this.#life ? operate() : new Promise(() => {})
+    return {
+      makeDirectory: () => alive(() => this.makeDirectory()),
+      list: (directory) => alive(() => this.list(directory)),
+      create: (path) => alive(() => this.create(path)),
+      open: (path) => alive(() => this.open(path)),
+      remove: (path) => alive(() => this.remove(path)),
+      syncDirectory: (directory) => alive(() => this.syncDirectory(directory)),
+      space: () => alive(() => this.space()),
+    }
+  }
+
   /** Fails the next operations of a kind. */
   failNext(operation: DiskOperation, fault: DiskFault, times = 1): void {
     this.#faults.push({ operation, fault, times })

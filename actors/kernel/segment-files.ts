@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 
 import type { Clock, Random } from './clock.ts'
-import { type Disk, diskCodeOf, DiskError, type DiskFile, writeAll } from './disk.ts'
+import { type Disk, DiskError, type DiskFile, writeAll } from './disk.ts'
 import { messageOf } from './errors.ts'
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentFileName } from './segment-format.ts'
 import type { Group } from './segment-group.ts'
@@ -33,6 +33,10 @@ export class SegmentFiles {
   #bytesUntilSpaceCheck = 0
   #spaceCheckDueMs = 0
   #trimming: Promise<void> = Promise.resolve()
+  /** A segment was removed, and the folder not synced since. */
+  #removed = false
+  /** Segments without entries that could not be removed: they must go before one older than them does (J5). */
+  readonly #leftovers: string[] = []
   nextOffset: number
 
   private constructor(options: SegmentFilesOptions, recovered: Recovered) {
@@ -93,7 +97,7 @@ export class SegmentFiles {
       await disk.syncDirectory(directory)
     } catch (cause) {
       await this.#quietly(file.close(), path)
-      await this.#quietly(disk.remove(path), path)
+      await this.#discard(path)
       throw cause
     }
     if (this.#file) await this.#quietly(this.#file.close(), path)
@@ -150,27 +154,31 @@ export class SegmentFiles {
   }
 
   async #trim(offset: number): Promise<void> {
-    const { directory, disk } = this.#options
+    const { disk } = this.#options
     for (;;) {
+      for (let path = this.#leftovers[0]; path; path = this.#leftovers[0]) {
+        await disk.remove(path)
+        this.#leftovers.shift()
+        this.#removed = true
+      }
+      await this.#syncRemovals()
       const [oldest, next] = this.#segments
       if (!oldest || !next || next.header.firstOffset > offset) return
+      await disk.remove(oldest.path)
       this.#segments.shift()
-      try {
-        await this.#remove(oldest.path)
-        await disk.syncDirectory(directory) // one at a time: J5
-      } catch (cause) {
-        this.#segments.unshift(oldest)
-        throw cause
-      }
+      this.#removed = true
     }
   }
 
-  /** Removes a file; one that is gone already was removed by a trim whose folder sync failed. */
-  async #remove(path: string): Promise<void> {
+  /** Before the next removal: the oldest must not come back after it (J5). */
+  async #syncRemovals(): Promise<void> {
+    if (!this.#removed) return
+    this.#removed = false // First, because another may be removed meanwhile.
     try {
-      await this.#options.disk.remove(path)
+      await this.#options.disk.syncDirectory(this.#options.directory)
     } catch (cause) {
-      if (diskCodeOf(cause) !== 'ENOENT') throw cause
+      this.#removed = true
+      throw cause
     }
   }
 
@@ -180,7 +188,7 @@ export class SegmentFiles {
     const before = this.#segments[at]
     if (!before || before.header.firstOffset !== fresh.header.firstOffset) return
     this.#segments.splice(at, 1)
-    await this.#quietly(this.#options.disk.remove(before.path), before.path)
+    await this.#discard(before.path)
   }
 
   /** Stops before the last byte of the disk is taken: the stores beside the journal need some to recover. */
@@ -198,6 +206,16 @@ export class SegmentFiles {
     }
     this.#bytesUntilSpaceCheck = Math.min(spare / 2, SPACE_CHECK_BYTES)
     this.#spaceCheckDueMs = nowMs + SPACE_CHECK_MS
+  }
+
+  async #discard(path: string): Promise<void> {
+    try {
+      await this.#options.disk.remove(path)
+      this.#removed = true
+    } catch (cause) {
+      this.#leftovers.push(path)
+      this.#options.log.debug({ path, error: messageOf(cause) }, 'journal file not removed yet')
+    }
   }
 
   /** For what is tidying up: nothing depends on its success. */

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 
-import type { Disk, DiskFile } from './disk.ts'
+import { type Disk, type DiskFile, writeAll } from './disk.ts'
 import { messageOf, OrreryError } from './errors.ts'
 import {
   parseSegmentFileName,
@@ -144,12 +144,24 @@ async function openNewest(
       await file.truncate(position)
       log.warn({ path, position, offset, bytes: bytes - position }, 'torn journal tail cut')
     }
-    // What a crash left in the page cache counts as committed from here on, so it must be durable.
-    await file.sync()
+    await makeDurable(file, scanner.positionOfLast, position)
     segment.bytes = position
     return { nextOffset: offset, file }
   } catch (cause) {
     await file.close()
     throw cause
   }
+}
+
+/**
+ * The last group may be all there and yet not durable: the process died before its sync, or that sync
+ * failed, and then another would do nothing for pages that the kernel takes for written. As it counts as
+ * committed from here on, it is written again; all before it was synced (J1). The same goes for the header
+ * of a segment without groups (J2).
+ */
+async function makeDurable(file: DiskFile, start: number, end: number): Promise<void> {
+  const group = new Uint8Array(end - start)
+  await file.read(group, start)
+  await writeAll(file, group, start)
+  await file.sync()
 }

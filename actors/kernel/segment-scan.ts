@@ -34,8 +34,8 @@ export class GroupScanner {
   /** Position and offset after the last good group. */
   position: number
   offset: number
-  /** Entries gone through. */
-  entries = 0
+  /** Where the last good group begins; 0 when there is none. */
+  positionOfLast = 0
 
   /** Bodies that end at or before `bodiesFrom` are passed over unchecked. */
   constructor(file: DiskFile, range: ScanRange, bodiesFrom = 0) {
@@ -81,9 +81,9 @@ export class GroupScanner {
       if (bodyEnd > bytes.byteLength) this.#wantedBytes = bodyEnd - at
       if (bodyEnd > bytes.byteLength || !this.#isGood(bytes, header, bodyStart, bodyEnd)) break
       groups.push({ header, bodyStart, bodyEnd })
+      this.positionOfLast = this.position
       this.position += bodyEnd - at
       this.offset += header.offsets
-      this.entries += header.entries
       at = bodyEnd
     }
     this.#rest = bytes.subarray(at)
