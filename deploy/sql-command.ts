@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
+import { jsonLog, type Log, silentLog } from '../actors/kernel/telemetry.ts'
 import { findControlSocket } from '../simulator/control-socket.ts'
 import { readConfig } from './config.ts'
 import { openDataDir } from './data-dir.ts'
@@ -29,15 +30,13 @@ export type LocalSql = Readonly<{
   close(): Promise<void>
 }>
 
+type OpenLocal = (config: Config, log: Log) => Promise<LocalSql>
 type Answer = AsyncIterable<Uint8Array>
 
 const failure = z.object({ error: z.object({ message: z.string() }) })
 
 /** `bun run sql`: asks the running server, or the stores when none runs; the exit code. */
-export async function sqlMain(
-  args: readonly string[],
-  openLocal: (config: Config) => Promise<LocalSql>,
-): Promise<number> {
+export async function sqlMain(args: readonly string[], openLocal: OpenLocal): Promise<number> {
   const read = readFlags(args)
   if (!read.ok) return complain(read.message, EXIT_USAGE)
   const { flags } = read
@@ -96,7 +95,7 @@ async function ask(
   sql: string,
   format: string,
   config: Config,
-  openLocal: (config: Config) => Promise<LocalSql>,
+  openLocal: OpenLocal,
 ): Promise<void> {
   const control = await findControlSocket(config.dataDir)
   if (control !== null) {
@@ -107,7 +106,7 @@ async function ask(
   const dataDir = openDataDir(config.dataDir, { create: false })
   if (!dataDir.ok) throw new OrreryError('data_dir', dataDir.message)
   try {
-    const local = await openLocal(config)
+    const local = await openLocal(config, logOf(config))
     try {
       const bytes = await local.run(sql, format)
       await print([bytes])
@@ -117,6 +116,12 @@ async function ask(
   } finally {
     dataDir.release()
   }
+}
+
+/** Quiet: an answer and at most one line. Whoever looks for a fault sets LOG_LEVEL=debug. */
+function logOf({ logLevel }: Config): Log {
+  if (logLevel !== 'debug') return silentLog
+  return jsonLog(logLevel, (line) => process.stderr.write(`${line}\n`), Date.now)
 }
 
 async function answerOf(response: Response): Promise<Answer> {
