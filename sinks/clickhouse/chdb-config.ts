@@ -56,10 +56,19 @@ export async function writeChdbConfig(directory: string, memoryBytesMax: number)
   return configPath
 }
 
+/**
+ * Settings of every connection: times are UTC on any machine, and `SELECT *` brings the names that
+ * PacketPulse wrote (`id`, `event_tsp`) too, after the others.
+ */
+const COMMON_SETTINGS: readonly string[] = [
+  '--session_timezone=UTC',
+  '--asterisk_include_alias_columns=1',
+]
+
 /** Settings of our own connections; a connection does not take them from another. */
 export const OWN_SETTINGS: readonly string[] = [
+  ...COMMON_SETTINGS,
   '--output_format_json_quote_64bit_integers=1',
-  '--session_timezone=UTC',
   '--async_insert=0',
   '--max_insert_threads=1',
 ]
@@ -70,7 +79,7 @@ export const CONSOLE_COMMENT = 'console'
 /** Settings of the console's connections: read-only, and bounded in everything. */
 export function consoleSettings(limits: ConsoleLimits): readonly string[] {
   return [
-    '--session_timezone=UTC',
+    ...COMMON_SETTINGS,
     '--output_format_pretty_color=0',
     `--max_execution_time=${limits.timeSecondsMax}`,
     '--timeout_before_checking_execution_speed=0',

@@ -32,7 +32,7 @@ function silverTables(): string[] {
   current_lon Float64,
   timestamp DateTime64(3, 'UTC'),
   movement_id String,
-  status LowCardinality(String),
+  status String,
   event_time_us Int64,
   distance_cm Int64,
   speed_kmh Nullable(Float64),
