@@ -67,6 +67,8 @@ export type PipelineParts = Readonly<{
 /** From offers to the three stores, everything in this process and its data folder. */
 export type Pipeline = PipelineParts &
   Readonly<{
+    /** Resolves true when everything acknowledged so far is in the stores, false when that takes too long. */
+    flush(stores: 'silver' | 'all', withinMs: number): Promise<boolean>
     /** Drains, flushes and closes; what could not be stored in time is named, and replayed by the next start. */
     stop(deadlineMs: number): Promise<readonly string[]>
   }>
@@ -123,7 +125,19 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const upkeep = new Upkeep({ ...parts, checkpoint, config, clock: systemClock, log })
   sweep.start()
   upkeep.start()
-  return { ...parts, stop: (deadlineMs) => stop({ ...parts, sweep, upkeep, log }, deadlineMs) }
+  return {
+    ...parts,
+    flush: (which, withinMs) => within(flush(parts, which), withinMs),
+    stop: (deadlineMs) => stop({ ...parts, sweep, upkeep, log }, deadlineMs),
+  }
+}
+
+/** Handles and stores what has been journaled until now; what comes meanwhile may be left out. */
+async function flush(parts: PipelineParts, which: 'silver' | 'all'): Promise<void> {
+  const { journal, partition, bronze, silver, metrics } = parts
+  await partition.handled(journal.nextOffset - 1)
+  const sinks = which === 'silver' ? [silver] : [bronze, silver, metrics]
+  await Promise.all(sinks.map((sink) => sink.flush()))
 }
 
 /** Where the bronze table lies in the data folder. */

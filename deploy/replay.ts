@@ -127,7 +127,12 @@ async function withPort(
   const outcome = readConfig(environment)
   if (!outcome.ok) throw new OrreryError('configuration', outcome.message)
   const control = await findControlSocket(outcome.config.dataDir)
-  if (control) return run(ingestOverControl(control))
+  if (control) {
+    await run(ingestOverControl(control))
+    // So that a question asked now sees every ping.
+    await control.fetch('/flush', { method: 'POST' })
+    return
+  }
   return withLocalPipeline(outcome.config, run)
 }
 

@@ -25,6 +25,9 @@ import type { Config } from './settings.ts'
 
 /** Relative to the data folder, where the process works: the path of a Unix socket must be short. */
 const CONTROL_SOCKET = 'control.sock'
+const FLUSH_MS_MAX = 30_000
+/** A question waits no longer for what is on its way to the stores. */
+const FRESH_MS_MAX = 5_000
 
 /** Starts everything in this process: stores, actors, gateway, pages. The only place that joins them. */
 export async function startOrrery(options: StartOptions): Promise<Running> {
@@ -60,7 +63,13 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     createControlApp(
       ports,
       {
-        sql: (sql, format) => runConsoleQuery({ engine: pipeline.engine, sql, format }),
+        sql: (sql, format) => freshQuery(pipeline, sql, format),
+        async flush() {
+          if (await pipeline.flush('all', FLUSH_MS_MAX)) return
+          throw new OrreryError('not_stored', `not stored within ${FLUSH_MS_MAX} ms; see /health`, {
+            retriable: true,
+          })
+        },
         mintKey: () => accounts.mintKey('local'),
       },
       server.app,
@@ -121,6 +130,12 @@ export async function openLocalSql(config: Config, log: Log) {
     run: (sql: string, format: string) => runConsoleQuery({ engine, sql, format }),
     close: () => engine.close(),
   }
+}
+
+/** An answer that covers everything acknowledged before the question, when the stores keep up. */
+async function freshQuery(pipeline: Pipeline, sql: string, format: string): Promise<Uint8Array> {
+  await pipeline.flush(/\bbronze\b/i.test(sql) ? 'all' : 'silver', FRESH_MS_MAX)
+  return runConsoleQuery({ engine: pipeline.engine, sql, format })
 }
 
 function processOf(pipeline: Pipeline, demo: Demo): Process {

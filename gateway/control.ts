@@ -33,6 +33,10 @@ export function createControlApp(ports: GatewayPorts, control: Control, gateway:
 
   app.get('/health', () => healthAnswer({ ports, options }, true))
   app.post('/ingest', (context) => ingest.postAs(SOURCE, context.req.raw))
+  app.post('/flush', async (context) => {
+    await control.flush()
+    return context.json({ flushed: true })
+  })
   app.post('/keys', (context) => context.json(control.mintKey()))
   app.post('/sql', async (context) => {
     const parsed = question.safeParse(await context.req.json().catch(() => null))

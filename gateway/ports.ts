@@ -130,6 +130,8 @@ export type GatewayPorts = Readonly<{
 export interface Control {
   /** Read-only SQL over silver and bronze; throws OrreryError with a message for a person. */
   sql(text: string, format: string): Promise<ReadableStream<Uint8Array> | Uint8Array>
+  /** Resolves when everything acknowledged so far is in every store, visible; throws when that takes too long. */
+  flush(): Promise<void>
   /** A key for a tool of this machine, with when it stops working. */
   mintKey(): Readonly<{ key: string; expiresMs: number }>
 }

@@ -71,7 +71,8 @@ export class Partition<State, Message> {
   #delivered: number
   readonly #recalling = new Set<Cell<State, Message>>()
   #recalls: { cell: Cell<State, Message>; aroundUs: number }[] = []
-  #idle: (() => void)[] = []
+  /** Who waits for progress, told after each slice. */
+  #sliced: (() => void)[] = []
 
   constructor(options: PartitionOptions<State, Message>, deliveredThrough: number) {
     this.#options = options
@@ -113,7 +114,14 @@ export class Partition<State, Message> {
   /** Resolves when everything enqueued has been handled. */
   async idle(): Promise<void> {
     while (this.#backlog > 0 || this.#recalling.size > 0) {
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
+      await new Promise<void>((resolve) => this.#sliced.push(resolve))
+    }
+  }
+
+  /** Resolves when every message up to `offset` has been handled, and its facts handed over. */
+  async handled(offset: number): Promise<void> {
+    while (this.handledThrough < offset) {
+      await new Promise<void>((resolve) => this.#sliced.push(resolve))
     }
   }
 
@@ -152,7 +160,7 @@ export class Partition<State, Message> {
     this.#recallAll()
     this.#options.derived.advance(this.handledThrough)
     if (this.#queue.size > 0 && turns > 0) this.#schedule()
-    this.#tellIdle()
+    this.#tellSliced()
   }
 
   /** False while a sink or the bound on awake actors holds the partition up; asks to be woken. */
@@ -293,10 +301,10 @@ export class Partition<State, Message> {
     this.#recalling.delete(cell)
   }
 
-  #tellIdle(): void {
-    if (this.#backlog > 0 || this.#recalling.size > 0 || this.#idle.length === 0) return
-    const waiting = this.#idle
-    this.#idle = []
+  #tellSliced(): void {
+    if (this.#sliced.length === 0) return
+    const waiting = this.#sliced
+    this.#sliced = []
     for (const resolve of waiting) resolve()
   }
 }
