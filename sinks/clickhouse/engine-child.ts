@@ -84,9 +84,6 @@ async function writeForEver(): Promise<void> {
 async function count(): Promise<void> {
   const engine = await open()
   say(await new ClickHouseSink(engine).open(0, signal()))
-  say(
-    await engine.query('SELECT count(), countDistinct(offset), max(offset) FROM session_movements'),
-  )
   for (const table of ['session_movements', 'dead_letters']) {
     const sql = `SELECT count(), countDistinct(offset), max(offset) FROM ${table}`
     say((await engine.query(sql))[0]?.map(Number))
