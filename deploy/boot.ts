@@ -29,9 +29,10 @@ function install(want: string): void {
   const why = existsSync(join(root, 'node_modules'))
     ? 'dependencies do not match bun.lock'
     : 'first run, dependencies are missing'
-  process.stderr.write(`orrery: ${why}; running bun install --frozen-lockfile\n`)
-  // Its report goes to stderr: stdout belongs to the command that was asked for.
-  const { status, signal } = spawnSync(process.execPath, ['install', '--frozen-lockfile'], {
+  process.stderr.write(`orrery: ${why}; running bun install (650 MB on disk)\n`)
+  // Its report goes to stderr: stdout belongs to the command that was asked for. No package here needs a script.
+  const flags = ['--frozen-lockfile', '--no-summary', '--ignore-scripts']
+  const { status, signal } = spawnSync(process.execPath, ['install', ...flags], {
     cwd: root,
     stdio: ['ignore', 2, 2],
   })
