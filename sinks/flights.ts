@@ -1,4 +1,5 @@
 import type { Clock, Random } from '../actors/kernel/clock.ts'
+import { messageOf } from '../actors/kernel/errors.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
 import { type About, type Failure, Flight } from './flight.ts'
 import type { Backoff } from './retry.ts'
@@ -25,7 +26,7 @@ export class Flights<Row> {
   readonly #options: FlightsOptions<Row>
   readonly #running = new Set<Promise<void>>()
   #flights: Flight<Row>[] = []
-  #loggedMs: number | null = null
+  #logged: { atMs: number; retriable: boolean } | null = null
   #rows = 0
   #bytes = 0
 
@@ -86,9 +87,14 @@ export class Flights<Row> {
     this.#flights.push(flight)
     this.#rows += batch.rows.length
     this.#bytes += about.bytes
-    const running = flight.run().then(() => {
+    const landed = flight.run().then(() => {
       this.#running.delete(running)
       if (flight.written) this.#land()
+    })
+    // What throws here is a listener: its fault, not the store's, and no reason for the process to end.
+    const running = landed.catch((thrown: unknown) => {
+      const fields = { sink: sink.name, batch: batch.id, error: messageOf(thrown) }
+      this.#options.log.error(fields, 'a listener of the sink failed')
     })
     this.#running.add(running)
   }
@@ -110,24 +116,25 @@ export class Flights<Row> {
       acknowledged = head.batch.offsetLast
       telemetry.acknowledged(head.about, clock.nowMs())
     }
-    if (this.#loggedMs !== null && this.failure === null) this.#recovered()
+    if (this.#logged !== null && this.failure === null) this.#recovered()
     onLanded(acknowledged)
   }
 
   #report(batch: Batch<Row>, failure: Failure): void {
     const { sink, partition, clock, log, telemetry, failureLogMs } = this.#options
     telemetry.failures.add()
-    const nowMs = clock.monotonicMs()
-    if (this.#loggedMs !== null && nowMs - this.#loggedMs < failureLogMs) return
-    this.#loggedMs = nowMs
     const { message: error, attempts, retriable } = failure
+    const nowMs = clock.monotonicMs()
+    const logged = this.#logged
+    if (logged?.retriable === retriable && nowMs - logged.atMs < failureLogMs) return
+    this.#logged = { atMs: nowMs, retriable }
     const fields = { sink: sink.name, partition, batch: batch.id, error, attempts }
     if (retriable) log.warn(fields, 'batch not written, trying again')
     else log.error(fields, 'batch refused by the store, trying again seldom')
   }
 
   #recovered(): void {
-    this.#loggedMs = null
+    this.#logged = null
     const { sink, partition, log } = this.#options
     log.info({ sink: sink.name, partition }, 'sink recovered')
   }

@@ -253,6 +253,21 @@ describe('acknowledging', () => {
     expect(heard).toEqual([9])
   })
 
+  test('goes on when a listener throws', async () => {
+    const { actor, hand, clock, said } = await harness()
+    await actor.open()
+    const leave = actor.onAcknowledged(() => {
+      throw new Error('listener')
+    })
+    hand(0, 9)
+    await clock.advanceMs(0)
+    expect(said('a listener of the sink failed')).toBe(1)
+    leave()
+    hand(10, 19)
+    await clock.advanceMs(0)
+    expect(actor.acknowledged).toBe(19)
+  })
+
   test('observes for each row how long it took since its receipt', async () => {
     const { actor, hand, clock, telemetry } = await harness()
     await actor.open()
@@ -326,6 +341,16 @@ describe('a write that fails', () => {
     expect(again).toBeGreaterThan(2)
     expect(again).toBeLessThan(12)
     expect(said('sink recovered')).toBe(1)
+  })
+
+  test('in another way than before is logged at once', async () => {
+    const { actor, sink, hand, clock, said } = await harness()
+    await actor.open()
+    sink.faults.push('retriable', 'refused')
+    hand(0, 9)
+    await clock.advanceMs(1_000)
+    expect(said('batch not written, trying again')).toBe(1)
+    expect(said('batch refused by the store, trying again seldom')).toBe(1)
   })
 
   test('for good is unhealthy, tried seldom, and acknowledged when a person has mended the store', async () => {
