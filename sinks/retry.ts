@@ -57,6 +57,17 @@ export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promi
   })
 }
 
+/** Waits until it is done, but not longer than `withinMs`. */
+export async function settleWithin(
+  clock: Clock,
+  withinMs: number,
+  done: Promise<void>,
+): Promise<void> {
+  const waiting = new AbortController()
+  await Promise.race([done, pause(clock, withinMs, waiting.signal)])
+  waiting.abort()
+}
+
 // Half fixed, half random: seldom for certain, and still not all at once.
 function slowMs(backoff: Backoff, random: Random): number {
   return backoff.longestMs * (0.5 + random() / 2)

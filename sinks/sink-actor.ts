@@ -4,7 +4,7 @@ import type { Histogram, Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import { type BatcherLimits, dueAtMs, dueTrigger, type OpenRange, type Trigger } from './batcher.ts'
 import { Flights } from './flights.ts'
 import { Progress } from './progress.ts'
-import { pause, retry } from './retry.ts'
+import { retry, settleWithin } from './retry.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { boundsFor, type SinkBounds } from './sink-bounds.ts'
 import { SinkTelemetry } from './sink-telemetry.ts'
@@ -207,31 +207,22 @@ export class SinkActor<Row> {
   }
 
   async #close(withinMs: number): Promise<boolean> {
-    const { sink, log, partition } = this.#options
-    if (this.#state === 'open')
-      await this.#within(
-        withinMs,
-        this.flush().catch(() => {}),
-      )
+    const { sink, log, partition, clock } = this.#options
+    const flushed = this.#state === 'open' ? this.flush().catch(() => {}) : Promise.resolve()
+    await settleWithin(clock, withinMs, flushed)
     this.#state = 'closed'
     this.#floor = Infinity
     this.#timer?.cancel()
     const closing = new SinkError(`sink ${this.name} closes`, { retriable: true })
     this.#opening.abort(closing)
     this.#progress.giveUp(closing)
-    await this.#within(STOP_MS_MAX, this.#flights.stop())
+    await settleWithin(clock, STOP_MS_MAX, this.#flights.stop())
     try {
       await sink.close()
     } catch (thrown) {
       log.error({ sink: this.name, partition, error: messageOf(thrown) }, 'sink does not close')
     }
     return this.acknowledged >= this.#watermark
-  }
-
-  async #within(withinMs: number, done: Promise<void>): Promise<void> {
-    const waiting = new AbortController()
-    await Promise.race([done, pause(this.#options.clock, withinMs, waiting.signal)])
-    waiting.abort()
   }
 
   #pass(offset: number): void {
