@@ -22,7 +22,7 @@ export type ChdbOptions = Readonly<{
   /** The engine's own files; one process at a time. */
   directory: string
   database?: string
-  /** Cap on the whole engine; ClickHouse counts the process's memory against it. */
+  /** Cap on what the engine allocates, caches included; memory of the process beside it does not count. */
   memoryBytesMax: number
   /**
    * Where the process goes to (`process.chdir`) before the engine opens, null to stay: Iceberg tables
