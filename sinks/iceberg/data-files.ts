@@ -4,7 +4,7 @@ import { decodeFrames } from './decode.ts'
 import type { PackedFrames } from './frames.ts'
 import type { DataFile } from './manifest.ts'
 import { OWN_PREFIX, randomHex } from './names.ts'
-import { encodeParquet, type RowSelection } from './parquet.ts'
+import { ParquetEncoder, type RowSelection } from './parquet.ts'
 import { PingColumns } from './ping-columns.ts'
 import type { Storage } from './storage.ts'
 import { dayText, PARTITION } from './table-schema.ts'
@@ -21,6 +21,7 @@ export class DataFiles {
   readonly #location: string
   readonly #random: Random
   readonly #columns = new PingColumns()
+  readonly #parquet = new ParquetEncoder()
 
   constructor(options: Readonly<{ storage: Storage; location: string; random: Random }>) {
     this.#storage = options.storage
@@ -37,7 +38,7 @@ export class DataFiles {
       const writing: Promise<unknown>[] = []
       for (const selection of selectionsOf(columns)) {
         signal.throwIfAborted()
-        const { bytes, file } = encodeParquet(columns, selection, packed.partition)
+        const { bytes, file } = this.#parquet.encode(columns, selection, packed.partition)
         const path = this.#pathOf(packed, file.day)
         files.push({ ...file, path })
         writing.push(this.#storage.write(path, bytes))

@@ -1,17 +1,13 @@
-import type { ColumnChunk, DecodedArray, SchemaElement } from 'hyparquet'
-import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
+import type { ColumnChunk, FileMetaData, ParquetType, SchemaElement } from 'hyparquet'
+import { ByteWriter } from 'hyparquet-writer'
+import { writeMetadata } from 'hyparquet-writer/src/metadata.js'
 
-import { assert } from '../../actors/kernel/errors.ts'
 import { lowerBound, upperBound } from './bounds.ts'
-import type { ByColumn, DataFile } from './manifest.ts'
-import {
-  NUMBER_FIELDS,
-  type NumberField,
-  type PingColumns,
-  TEXT_FIELDS,
-  type TextField,
-} from './ping-columns.ts'
-import { type Column, type ColumnName, COLUMNS } from './table-schema.ts'
+import { ColumnEncoder, type Rows } from './column-encoder.ts'
+import type { DataFile } from './manifest.ts'
+import { type EncodedValues, writeChunk } from './parquet-pages.ts'
+import type { PingColumns } from './ping-columns.ts'
+import { type Column, type ColumnName, COLUMNS, type ColumnType } from './table-schema.ts'
 
 /** A data file's bytes and everything its manifest says of it but its path. */
 export type EncodedFile = Readonly<{ bytes: Uint8Array; file: Omit<DataFile, 'path'> }>
@@ -19,201 +15,165 @@ export type EncodedFile = Readonly<{ bytes: Uint8Array; file: Omit<DataFile, 'pa
 /** Rows of a batch that go into one file: all of one day. `rows` null means all rows of the batch. */
 export type RowSelection = Readonly<{ day: number; rows: Uint32Array | null }>
 
-const ZSTD_LEVEL = 1
-const COMPRESSORS = {
-  ZSTD: (input: Uint8Array): Uint8Array => Bun.zstdCompressSync(input, { level: ZSTD_LEVEL }),
-}
+const MAGIC = 0x31_52_41_50
 
-type Cells = Readonly<{ data: DecodedArray; nulls: boolean }>
+type Source = Readonly<{ columns: PingColumns; day: number; partition: number; rows: Rows }>
+type Described = Readonly<{ column: Column; chunk: ColumnChunk; nulls: number }>
 
-/** Encodes the selected rows as one Parquet file of one row group, ZSTD, with field ids and statistics. */
-export function encodeParquet(
-  columns: PingColumns,
-  selection: RowSelection,
-  partition: number,
-): EncodedFile {
-  const count = selection.rows?.length ?? columns.rows
-  const source = { columns, selection, partition, count }
-  const cells = COLUMNS.map((column) => cellsOf(column.name, source))
-  const writer = new ByteWriter(Math.max(65_536, count * 48))
-  const parquet = new ParquetWriter({
-    writer,
-    // While encoding, longs go without their meaning as times: typed arrays then stay typed arrays (D6).
-    schema: schemaOf(cells, false),
-    codec: 'ZSTD',
-    compressors: COMPRESSORS,
-    createdBy: 'orrery',
-  })
-  const columnData = COLUMNS.map((column, index) => ({
-    name: column.name,
-    data: cells[index]?.data ?? [],
-    statistics: column.bounds,
-    offsetIndex: false,
-  }))
-  void parquet.write({ columnData, rowGroupSize: Math.max(1, count) })
-  parquet.schema = schemaOf(cells, true)
-  void parquet.finish()
-  const chunks = parquet.row_groups.flatMap((group) => group.columns)
-  const bytes = writer.getBytes()
-  return {
-    bytes,
-    file: describe(chunks, { day: selection.day, count, bytes: bytes.length, cells }),
+/**
+ * Encodes rows as Parquet: one row group, ZSTD, field ids, statistics. Pages are ours, because they can be
+ * made from what parsing already knows (D6); the format of headers and footer is hyparquet-writer's.
+ */
+export class ParquetEncoder {
+  readonly #encoder = new ColumnEncoder()
+
+  encode(columns: PingColumns, selection: RowSelection, partition: number): EncodedFile {
+    const count = selection.rows?.length ?? columns.rows
+    const rows: Rows = { count, picked: selection.rows }
+    const source: Source = { columns, day: selection.day, partition, rows }
+    const writer = new ByteWriter(Math.max(65_536, count * 40))
+    writer.appendUint32(MAGIC)
+    const described: Described[] = []
+    for (const column of COLUMNS) {
+      const encoded = this.#encode(column.name, source)
+      const physical = { name: column.name, type: physicalType(column.type) }
+      const chunk = writeChunk(writer, physical, encoded)
+      described.push({ column, chunk, nulls: encoded.nulls })
+    }
+    writeMetadata(writer, footerOf(described, count, writer.offset))
+    writer.appendUint32(MAGIC)
+    const bytes = writer.getBytes()
+    return { bytes, file: describe(described, { day: selection.day, count, bytes: bytes.length }) }
+  }
+
+  #encode(name: ColumnName, { columns, day, partition, rows }: Source): EncodedValues {
+    const encoder = this.#encoder
+    const nulls = columns.nulls.get(name)
+    switch (name) {
+      case 'device_id':
+      case 'vehicle_id':
+      case 'session_id':
+      case 'order_id':
+      case 'status':
+        return encoder.repeated(columns.texts[name], rows, true)
+      case 'start_lat':
+      case 'start_lon':
+      case 'end_lat':
+      case 'end_lon':
+        return encoder.doubles(columns.numbers[name], rows, nulls, columns.texts.session_id.ids)
+      case 'current_lat':
+      case 'current_lon':
+        return encoder.doubles(columns.numbers[name], rows, nulls, null)
+      case 'timestamp':
+        return encoder.longs(columns.timestampUs, rows, nulls)
+      case 'event_date':
+        return encoder.constant(day, rows)
+      case 'partition':
+        return encoder.constant(partition, rows)
+      case 'offset':
+        return encoder.longs(columns.offset, rows, nulls)
+      case 'received_at':
+        return encoder.longs(columns.receivedUs, rows, nulls)
+      case 'source':
+        return encoder.repeated(columns.source, rows, true)
+      case 'extras':
+        return encoder.repeated(columns.extras, rows, false)
+      case 'timestamp_text':
+        return encoder.texts(columns.timestampText, rows)
+    }
   }
 }
 
-function schemaOf(cells: readonly Cells[], full: boolean): SchemaElement[] {
+function footerOf(described: readonly Described[], count: number, written: number): FileMetaData {
   const root: SchemaElement = { name: 'table', num_children: COLUMNS.length }
-  return [
-    root,
-    ...COLUMNS.map((column, index): SchemaElement => ({
-      ...physicalType(column, full),
-      name: column.name,
-      repetition_type: cells[index]?.nulls ? 'OPTIONAL' : 'REQUIRED',
-      field_id: column.id,
-    })),
-  ]
+  const elements = described.map(({ column, nulls }): SchemaElement => ({
+    ...logicalType(column.type),
+    name: column.name,
+    type: physicalType(column.type),
+    // Iceberg lets a file be stricter than its table: without nulls there are no levels to read.
+    repetition_type: nulls > 0 ? 'OPTIONAL' : 'REQUIRED',
+    field_id: column.id,
+  }))
+  const columns = described.map(({ chunk }) => chunk)
+  let rawBytes = 0n
+  for (const { meta_data } of columns) rawBytes += meta_data?.total_uncompressed_size ?? 0n
+  const group = {
+    columns,
+    total_byte_size: rawBytes,
+    num_rows: BigInt(count),
+    total_compressed_size: BigInt(written - 4),
+  }
+  return {
+    version: 2,
+    created_by: 'orrery',
+    schema: [root, ...elements],
+    num_rows: BigInt(count),
+    row_groups: [group],
+    metadata_length: 0,
+  }
 }
 
-function physicalType(column: Column, full: boolean): Omit<SchemaElement, 'name'> {
-  switch (column.type) {
+function physicalType(type: ColumnType): ParquetType {
+  switch (type) {
     case 'string':
-      return { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } }
+      return 'BYTE_ARRAY'
     case 'double':
-      return { type: 'DOUBLE' }
+      return 'DOUBLE'
     case 'int':
-      return { type: 'INT32' }
-    case 'long':
-      return { type: 'INT64' }
     case 'date':
-      if (!full) return { type: 'INT32' }
-      return { type: 'INT32', converted_type: 'DATE', logical_type: { type: 'DATE' } }
+      return 'INT32'
+    case 'long':
     case 'timestamptz':
-      if (!full) return { type: 'INT64' }
+      return 'INT64'
+  }
+}
+
+function logicalType(type: ColumnType): Partial<SchemaElement> {
+  switch (type) {
+    case 'string':
+      return { converted_type: 'UTF8', logical_type: { type: 'STRING' } }
+    case 'date':
+      return { converted_type: 'DATE', logical_type: { type: 'DATE' } }
+    case 'timestamptz':
       return {
-        type: 'INT64',
         converted_type: 'TIMESTAMP_MICROS',
         logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MICROS' },
       }
+    case 'double':
+    case 'int':
+    case 'long':
+      return {}
   }
-}
-
-type CellSource = Readonly<{
-  columns: PingColumns
-  selection: RowSelection
-  partition: number
-  count: number
-}>
-
-function cellsOf(name: ColumnName, source: CellSource): Cells {
-  const { columns, count } = source
-  if (isTextField(name)) return textCells(columns.texts[name], source)
-  if (isNumberField(name)) return numberCells(name, columns.numbers[name], source)
-  switch (name) {
-    case 'timestamp':
-      return numberCells(name, columns.timestampUs, source)
-    case 'event_date':
-      return { data: new Int32Array(count).fill(source.selection.day), nulls: false }
-    case 'partition':
-      return { data: new Int32Array(count).fill(source.partition), nulls: false }
-    case 'offset':
-      return numberCells(name, columns.offset, source)
-    case 'received_at':
-      return numberCells(name, columns.receivedUs, source)
-    case 'source':
-      return textCells(columns.source, source)
-    case 'extras':
-      return textCells(columns.extras, source)
-    case 'timestamp_text':
-      return textCells(columns.timestampText, source)
-  }
-}
-
-function textCells(data: readonly (string | null)[], { selection, count }: CellSource): Cells {
-  const { rows } = selection
-  if (!rows) return { data: [...data], nulls: data.includes(null) }
-  const picked = new Array<string | null>(count)
-  let nulls = false
-  for (let at = 0; at < count; at++) {
-    const value = data[rows[at] ?? 0] ?? null
-    picked[at] = value
-    if (value === null) nulls = true
-  }
-  return { data: picked, nulls }
-}
-
-function numberCells<Numbers extends Float64Array | BigInt64Array>(
-  name: ColumnName,
-  data: Numbers,
-  { columns, selection, count }: CellSource,
-): Cells {
-  const { rows } = selection
-  const nullRows = columns.nulls.get(name)
-  if (nullRows) {
-    // Seldom: a plain array, in which a null can stand.
-    const picked: unknown[] = []
-    for (let at = 0; at < count; at++) {
-      const row = rows?.[at] ?? at
-      picked.push(nullRows.has(row) ? null : data[row])
-    }
-    return { data: picked, nulls: picked.includes(null) }
-  }
-  if (!rows) return { data: data.subarray(0, count), nulls: false }
-  if (data instanceof BigInt64Array) {
-    return { data: BigInt64Array.from(rows, (row) => data[row] ?? 0n), nulls: false }
-  }
-  return { data: Float64Array.from(rows, (row) => data[row] ?? 0), nulls: false }
 }
 
 function describe(
-  chunks: readonly ColumnChunk[],
-  about: Readonly<{ day: number; count: number; bytes: number; cells: readonly Cells[] }>,
+  described: readonly Described[],
+  about: Readonly<{ day: number; count: number; bytes: number }>,
 ): Omit<DataFile, 'path'> {
-  assert(chunks.length === COLUMNS.length, 'a data file has exactly one row group')
-  const columnSizes: [number, number][] = []
-  const nullCounts: [number, number][] = []
   const lowerBounds: [number, Uint8Array][] = []
   const upperBounds: [number, Uint8Array][] = []
-  let firstOffset = Infinity
-  for (const [index, column] of COLUMNS.entries()) {
-    const chunk = chunks[index]
-    columnSizes.push([column.id, Number(chunk?.meta_data?.total_compressed_size ?? 0)])
-    const start = chunk?.meta_data?.dictionary_page_offset ?? chunk?.meta_data?.data_page_offset
-    firstOffset = Math.min(firstOffset, Number(start ?? 4))
-    nullCounts.push([column.id, countNulls(about.cells[index])])
-    const statistics = chunk?.meta_data?.statistics
+  for (const { column, chunk } of described) {
+    const statistics = chunk.meta_data?.statistics
     const lower = lowerBound(column.type, statistics?.min_value)
     const upper = upperBound(column.type, statistics?.max_value)
     if (lower) lowerBounds.push([column.id, lower])
     if (upper) upperBounds.push([column.id, upper])
   }
-  const nanCounts: ByColumn<number> = COLUMNS.filter(({ type }) => type === 'double').map(
-    ({ id }) => [id, 0] as const,
-  )
   return {
     day: about.day,
     rows: about.count,
     bytes: about.bytes,
-    columnSizes,
-    valueCounts: COLUMNS.map(({ id }) => [id, about.count] as const),
-    nullCounts,
-    nanCounts,
+    columnSizes: described.map(({ column, chunk }) => [
+      column.id,
+      Number(chunk.meta_data?.total_compressed_size ?? 0),
+    ]),
+    valueCounts: described.map(({ column }) => [column.id, about.count]),
+    nullCounts: described.map(({ column, nulls }) => [column.id, nulls]),
+    nanCounts: described.flatMap(({ column }) =>
+      column.type === 'double' ? [[column.id, 0]] : [],
+    ),
     lowerBounds,
     upperBounds,
-    splitOffsets: [firstOffset],
+    splitOffsets: [4],
   }
-}
-
-function countNulls(cells: Cells | undefined): number {
-  if (!cells?.nulls) return 0
-  let count = 0
-  for (const value of cells.data) if (value === null) count++
-  return count
-}
-
-function isTextField(name: ColumnName): name is TextField {
-  return TEXT_FIELDS.some((field) => field === name)
-}
-
-function isNumberField(name: ColumnName): name is NumberField {
-  return NUMBER_FIELDS.some((field) => field === name)
 }

@@ -1,13 +1,12 @@
 /** Types that our columns use, in Iceberg's words. */
 export type ColumnType = 'string' | 'double' | 'int' | 'long' | 'date' | 'timestamptz'
 
-/** One column of the bronze table. `bounds` says whether files carry its smallest and largest value. */
+/** One column of the bronze table. */
 export type Column = Readonly<{
   id: number
   name: string
   type: ColumnType
   required: boolean
-  bounds: boolean
   doc: string
 }>
 
@@ -30,10 +29,8 @@ export const COLUMNS = [
   column(15, 'offset', 'long', 'offset in that partition: names the ping', { required: true }),
   column(16, 'received_at', 'timestamptz', 'when the gateway took it', { required: true }),
   column(17, 'source', 'string', 'who sent it: the name of the key'),
-  column(18, 'extras', 'string', 'JSON object of all other fields; null when none', {
-    bounds: false,
-  }),
-  column(19, 'timestamp_text', 'string', 'timestamp as it was sent', { bounds: false }),
+  column(18, 'extras', 'string', 'JSON object of all other fields; null when none'),
+  column(19, 'timestamp_text', 'string', 'timestamp as it was sent'),
 ] as const satisfies readonly Column[]
 
 /** Name of a column. */
@@ -44,9 +41,9 @@ function column<const Name extends string>(
   name: Name,
   type: ColumnType,
   doc: string,
-  { required = false, bounds = true } = {},
+  { required = false } = {},
 ) {
-  return { id, name, type, required, bounds, doc } as const
+  return { id, name, type, required, doc } as const
 }
 
 /** Column id that partitions the table, and the id and name of the partition field made from it. */
