@@ -1,6 +1,6 @@
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Intake, Sender } from './intake.ts'
-import { type Message, refusedWhole, unreadDeadLetter } from './message.ts'
+import { type Message, refuseUnread } from './message.ts'
 import type { GatewayOptions } from './options.ts'
 import { tooLarge } from './refusals.ts'
 import { AUTHENTICATED, NOT_AUTHENTICATED, notTaken, replyTo } from './replies.ts'
@@ -157,8 +157,7 @@ export class Conversation {
     const { intake, options } = this.#around
     const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length
     const refusal = tooLarge(options.frameBytesMax, bytes, 'a frame')
-    const receipt = intake.receipt(sender)
-    const message = refusedWhole(refusal, unreadDeadLetter(data, refusal, receipt), receipt)
+    const message = refuseUnread(data, refusal, intake.receipt(sender))
     // Nothing more is read: what follows in the pipe may be as large.
     this.#state = 'closing'
     this.#offer(message, sender, data.length, { code: 1009, reason: 'Frame too large' })

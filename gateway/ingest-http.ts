@@ -1,11 +1,13 @@
 import type { Clock } from '../actors/kernel/clock.ts'
+import type { Refusal } from '../actors/model/fact.ts'
 import { readBody } from './body.ts'
 import { errorResponse, keyRefused, retryAfter } from './http-error.ts'
 import type { Intake, Sender } from './intake.ts'
 import { keyOfHeaders, type Keys } from './keys.ts'
 import { ByteBudget } from './limits.ts'
-import type { Message, RefusedPing } from './message.ts'
+import { type Message, type RefusedPing, refuseUnread } from './message.ts'
 import type { OfferOutcome } from './ports.ts'
+import { tooMany, tooManyRefused } from './refusals.ts'
 import { countsText } from './replies.ts'
 
 const TYPES = new Set([
@@ -73,15 +75,24 @@ export class IngestHttp {
     if (bytes.byteLength <= WINDOW_BYTES || firstByte(bytes) === 91) {
       return this.#intake.read(bytes, sender)
     }
+    const { pingsPerMessageMax, refusedPerMessageMax } = this.#intake.options
+    const refuseAll = (refusal: Refusal): Message =>
+      refuseUnread(bytes, refusal, this.#intake.receipt(sender))
     const messages: Message[] = []
     let pings = 0
+    let refusedCount = 0
     for (let start = 0; start < bytes.byteLength;) {
       const end = windowEnd(bytes, start)
       const message = this.#intake.read(bytes.subarray(start, end), sender)
       messages.push(message)
       pings += message.pings.length + message.refusedCount
-      // The whole body is then refused as one, with a reason that names the limit.
-      if (pings > this.#intake.options.pingsPerMessageMax) return this.#intake.read(bytes, sender)
+      refusedCount += message.refusedCount
+      if (pings > pingsPerMessageMax) return refuseAll(tooMany(pingsPerMessageMax))
+      const [reason] = message.reasons
+      if (reason?.code.startsWith('too_many')) return refuseAll(reason)
+      if (refusedCount > refusedPerMessageMax) {
+        return refuseAll(tooManyRefused(refusedPerMessageMax, messages[0]?.deadLetters[0]))
+      }
       start = end
       await new Promise<void>((resolve) => this.#clock.soon(resolve))
     }

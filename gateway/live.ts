@@ -48,7 +48,7 @@ export class LiveStreams {
       .set(options.viewersMax)
     telemetry
       .gauge('orrery_live_waiting_bytes', 'Bytes that wait for viewers')
-      .from(() => this.#waitingBytes())
+      .from(() => this.waitingBytes)
     this.#droppedToLatest = telemetry.counter(
       'orrery_live_latest_only_total',
       'Times a slow viewer was given latest values only',
@@ -63,6 +63,13 @@ export class LiveStreams {
 
   get viewers(): number {
     return this.#seats.size
+  }
+
+  /** Bytes that wait for viewers. */
+  get waitingBytes(): number {
+    let bytes = 0
+    for (const viewer of this.#seats.keys()) bytes += viewer.waitingBytes
+    return bytes
   }
 
   /** A new stream: resumed after the last event seen where that is possible, else from a snapshot. */
@@ -179,11 +186,5 @@ export class LiveStreams {
       this.#snapshot = { id, bytes: TEXT.encode(text) }
     }
     return this.#kpi ? Buffer.concat([this.#snapshot.bytes, this.#kpi]) : this.#snapshot.bytes
-  }
-
-  #waitingBytes(): number {
-    let bytes = 0
-    for (const viewer of this.#seats.keys()) bytes += viewer.waitingBytes
-    return bytes
   }
 }

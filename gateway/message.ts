@@ -5,8 +5,8 @@ import type { DeadLetter, Refusal } from '../actors/model/fact.ts'
 import { parsePing, type Ping } from '../actors/model/ping.ts'
 import { elementSpans, flatShape, lineSpans, type Span, trimmed } from './json-shape.ts'
 import type { GatewayOptions } from './options.ts'
-import { bytesAsPieces, type Pieces, textAsPieces } from './pieces.ts'
-import { EMPTY, NOT_UTF8, notJson, tooDeep, tooLarge, tooMany } from './refusals.ts'
+import { bytesAsPieces, cutBytes, type Pieces, textAsPieces } from './pieces.ts'
+import { EMPTY, NOT_UTF8, notJson, tooDeep, tooLarge, tooMany, tooManyRefused } from './refusals.ts'
 
 /** A refused ping and its place in its message; the reason is that of its first bad field. */
 export type RefusedPing = Readonly<{ index: number }> & Refusal
@@ -94,17 +94,12 @@ function readPieces(pieces: Pieces, receipt: Receipt): Message {
   if (spans.length > receipt.limits.pingsPerMessageMax) {
     return refuseAll(tooMany(receipt.limits.pingsPerMessageMax))
   }
-  return readBatch(pieces, spans, receipt)
+  return readBatch(pieces, spans, receipt, refuseAll)
 }
 
 const NOTHING_TAKEN = { batch: false, pings: [], payload: '', refused: [] } as const
 
-/** A message that was refused as one, for one reason. */
-export function refusedWhole(
-  refusal: Refusal,
-  deadLetter: DeadLetter,
-  { receivedMs }: Receipt,
-): Message {
+function refusedWhole(refusal: Refusal, deadLetter: DeadLetter, { receivedMs }: Receipt): Message {
   const deadLetters = [deadLetter]
   return { ...NOTHING_TAKEN, receivedMs, deadLetters, refusedCount: 1, reasons: [refusal] }
 }
@@ -135,7 +130,13 @@ function readLone(pieces: Pieces, span: Span, receipt: Receipt): Message {
   return { ...refusedWhole(refusal, deadLetter, receipt), reasons: read.refusals }
 }
 
-function readBatch(pieces: Pieces, spans: readonly Span[], receipt: Receipt): Message {
+function readBatch(
+  pieces: Pieces,
+  spans: readonly Span[],
+  receipt: Receipt,
+  refuseAll: (refusal: Refusal) => Message,
+): Message {
+  const { refusedListMax, refusedPerMessageMax } = receipt.limits
   const pings: Ping[] = []
   const texts: string[] = []
   const deadLetters: DeadLetter[] = []
@@ -150,7 +151,10 @@ function readBatch(pieces: Pieces, spans: readonly Span[], receipt: Receipt): Me
     }
     const refusal = summary(read.refusals[0], read.refusals)
     deadLetters.push(deadLetterOf(pieces, span, refusal, receipt))
-    if (refused.length < receipt.limits.refusedListMax) refused.push({ index, ...refusal })
+    if (refused.length < refusedListMax) refused.push({ index, ...refusal })
+    if (deadLetters.length > refusedPerMessageMax) {
+      return refuseAll(tooManyRefused(refusedPerMessageMax, deadLetters[0]))
+    }
   }
   const refusedCount = deadLetters.length
   return {
@@ -204,12 +208,16 @@ function deadLetterOf(
   return { ...refusal, ...pieces.raw(span, limits.deadLetterBytesMax), receivedMs, source }
 }
 
-/** A dead letter for bytes that were not read at all. */
-export function unreadDeadLetter(
+/** A message that is refused as one, its parts not looked at. */
+export function refuseUnread(
   input: string | Uint8Array,
   refusal: Refusal,
   receipt: Receipt,
-): DeadLetter {
-  const pieces = typeof input === 'string' ? textAsPieces(input) : bytesAsPieces(input)
-  return deadLetterOf(pieces, { start: 0, end: pieces.view.length, depth: 0 }, refusal, receipt)
+): Message {
+  const { receivedMs, source, limits } = receipt
+  // A character is a byte or more: this cuts no byte that would be kept.
+  const whole =
+    typeof input === 'string' ? Buffer.from(input.slice(0, limits.deadLetterBytesMax + 1)) : input
+  const kept = cutBytes(whole, limits.deadLetterBytesMax)
+  return refusedWhole(refusal, { ...refusal, ...kept, receivedMs, source }, receipt)
 }

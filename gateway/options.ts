@@ -26,6 +26,8 @@ export type GatewayOptions = Readonly<{
   deadLetterBytesMax: number
   /** Refused pings that an answer lists; beyond it they are counted. */
   refusedListMax: number
+  /** Refused pings of one message; with more it is refused as one, since each costs about 20 µs and a dead letter. */
+  refusedPerMessageMax: number
   /** Which event times are believed. */
   time: TimeLimits
 
@@ -80,6 +82,7 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   jsonDepthMax: 16,
   deadLetterBytesMax: 64 * KIBIBYTE,
   refusedListMax: 100,
+  refusedPerMessageMax: 500,
   time: TIME_LIMITS,
   connectionsMax: 10_000,
   unansweredMax: 1_000,

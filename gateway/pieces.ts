@@ -38,9 +38,14 @@ export function bytesAsPieces(bytes: Uint8Array): Pieces {
       const piece = own.subarray(span.start, span.end)
       return isUtf8(piece) ? piece.toString() : null
     },
-    raw(span, bytesMax) {
-      const end = Math.min(span.end, span.start + bytesMax)
-      return { raw: Uint8Array.from(own.subarray(span.start, end)), truncated: end < span.end }
-    },
+    raw: (span, bytesMax) => cutBytes(own.subarray(span.start, span.end), bytesMax),
+  }
+}
+
+/** A copy of the first bytes: what is kept must not hold on to the whole. */
+export function cutBytes(bytes: Uint8Array, bytesMax: number): ReturnType<Pieces['raw']> {
+  return {
+    raw: Uint8Array.from(bytes.subarray(0, bytesMax)),
+    truncated: bytes.byteLength > bytesMax,
   }
 }

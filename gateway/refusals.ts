@@ -62,3 +62,10 @@ export function tooMany(pingsMax: number): Refusal {
     message: `expected ${expected}, received more`,
   }
 }
+
+/** So many bad pings that the message is refused as one. */
+export function tooManyRefused(refusedMax: number, first: Refusal | undefined): Refusal {
+  const expected = `at most ${refusedMax} refused pings in a message`
+  const message = `expected ${expected}, received more; the first: ${first?.message ?? 'unknown'}`
+  return { code: 'too_many_refused', path: '', expected, received: 'more', message }
+}
