@@ -15,6 +15,7 @@ import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { runConsoleQuery } from '../sinks/clickhouse/console.ts'
 import { ClickHouseReader } from '../sinks/clickhouse/reader.ts'
 import { migrate } from '../sinks/clickhouse/schema.ts'
+import type { MetricsKpis } from '../sinks/metrics/board.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { buildPages } from '../ui/build.ts'
 import { Demo } from './demo.ts'
@@ -76,6 +77,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     ),
     CONTROL_SOCKET,
   )
+  showCounts(telemetry, pipeline)
   live.start()
   demo.set(options.demo)
   const shown = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host
@@ -167,6 +169,23 @@ function journalHealth(refusing: Pipeline['journal']['refusing']): PartHealth {
   const detail =
     refusing === 'full' ? 'no space left: nothing is taken' : `the journal is ${refusing}`
   return { status: 'unhealthy', detail }
+}
+
+/** The counts of the metrics store, for who scrapes. */
+function showCounts(telemetry: Telemetry, { board }: Pipeline): void {
+  const show = (name: string, help: string, read: (kpis: MetricsKpis) => number): void =>
+    telemetry
+      .gauge(`orrery_counted_${name}`, help)
+      .from(() => read(board.kpis(systemClock.nowMs())))
+  show('pings', 'Pings in the metrics store', (kpis) => kpis.pings)
+  show('sessions', 'Sessions ever seen', (kpis) => kpis.sessions)
+  show('sessions_active', 'Sessions seen and not completed', (kpis) => kpis.activeSessions)
+  show('sessions_started', 'Sessions that reached started', (kpis) => kpis.started)
+  show('sessions_en_route', 'Sessions that reached en_route', (kpis) => kpis.enRoute)
+  show('sessions_completed', 'Sessions that reached completed', (kpis) => kpis.completed)
+  show('distance_km', 'Kilometres travelled', (kpis) => kpis.distanceKm)
+  show('refused', 'Dead letters', (kpis) => kpis.refused)
+  show('silent', 'Silence alerts', (kpis) => kpis.silent)
 }
 
 /** Everything received up to this wall-clock time is in every store. */
