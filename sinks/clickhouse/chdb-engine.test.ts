@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { seededRandom } from '../../actors/kernel/clock.ts'
 import { BoolColumn, BytesColumn, FloatColumn, IntColumn, TextColumn } from './columns.ts'
@@ -10,6 +10,12 @@ import { openTestClickHouse } from './testing.ts'
 const TABLE =
   "CREATE TABLE t (i Int64, f Nullable(Float64), b Bool, s String, r String, at DateTime64(3, 'UTC')) " +
   'ENGINE = MergeTree ORDER BY i SETTINGS non_replicated_deduplication_window = 100'
+
+let kept: ClickHouse
+beforeAll(async () => {
+  kept = await openTestClickHouse()
+})
+afterAll(() => kept.close())
 
 describe('columns', () => {
   test('come back bit for bit, with a builder used again and again', async () => {

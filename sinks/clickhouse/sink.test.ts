@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { assertNever } from '../../actors/kernel/errors.ts'
 import type { Fact } from '../../actors/model/fact.ts'
@@ -128,6 +128,12 @@ async function readBack(engine: ClickHouse): Promise<string[]> {
   const answers = await Promise.all(READ_BACK.split(';').map((sql) => engine.query(sql)))
   return answers.flat().map((row) => JSON.stringify(row.map(String)))
 }
+
+let kept: ClickHouse
+beforeAll(async () => {
+  kept = await openTestClickHouse()
+})
+afterAll(() => kept.close())
 
 describeSink<Fact>(
   'clickhouse (chDB)',

@@ -1,5 +1,4 @@
-import { rmSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -9,18 +8,22 @@ import type { ClickHouse } from './engine.ts'
 
 let directory: Promise<string> | null = null
 let databases = 0
+let open = 0
 
 /**
  * An engine on an empty database of its own, for tests. All tests of a process share the one engine that
- * chDB allows, in one temporary directory that goes when the process ends. `close` drops the database.
+ * chDB allows, in a temporary directory that goes when the last of them closes (`bun test` fires no exit
+ * event): a file with many tests opens one for itself first, so that the engine stays up between them.
  * The working directory stays, so Iceberg tables cannot be read here: those tests run in a child process.
  */
 export async function openTestClickHouse(): Promise<ClickHouse> {
-  directory ??= makeDirectory()
+  directory ??= mkdtemp(join(tmpdir(), 'orrery-chdb-'))
+  const made = directory
   databases += 1
+  open += 1
   const database = `test_${databases}`
   const engine = await openChdb({
-    directory: await directory,
+    directory: await made,
     database,
     memoryBytesMax: 2_000_000_000,
     workingDirectory: null,
@@ -32,12 +35,10 @@ export async function openTestClickHouse(): Promise<ClickHouse> {
   engine.close = async () => {
     await engine.command(`DROP DATABASE ${database} SYNC`)
     await close()
+    open -= 1
+    if (open > 0) return
+    directory = null
+    await rm(await made, { recursive: true, force: true })
   }
   return engine
-}
-
-async function makeDirectory(): Promise<string> {
-  const made = await mkdtemp(join(tmpdir(), 'orrery-chdb-'))
-  process.on('exit', () => rmSync(made, { recursive: true, force: true }))
-  return made
 }
