@@ -92,6 +92,25 @@ test('chDB sees the columns, their values, and a new table without rows', async 
   ])
 })
 
+test('chDB reads nulls, columns of nothing else, and one value in every row', async () => {
+  const { path, table } = warehouse('nulls')
+  const sink = localIcebergSink({ warehouse: path }, silentLog)
+  await sink.open(0, never())
+  const pings = Array.from({ length: 100 }, (_, at) => ({
+    ...pingOf(1),
+    order_id: undefined,
+    current_lat: at % 2 === 0 ? undefined : at,
+    start_lat: at < 50 ? undefined : 1.5,
+  }))
+  await sink.write({ ...batchFor(0, 99), rows: [frameOf(0, pings)] }, never())
+  await sink.close()
+  const counts =
+    'count(), count(order_id), count(extras), count(current_lat), sum(current_lat), ' +
+    'sum(start_lat), uniqExact(session_id), min(status), sum(offset)'
+  const found = ['100', '0', '0', '50', '2500', '75', '1', 'en_route', '4950']
+  expect(await ask(`SELECT ${counts} FROM ${table}`)).toEqual(found)
+})
+
 test('chDB leaves files unread by day and by bounds', async () => {
   const { path, table } = warehouse('pruning')
   const sink = localIcebergSink({ warehouse: path }, silentLog)
