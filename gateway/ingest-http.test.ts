@@ -136,7 +136,9 @@ test('gzip and zstd are taken, bounded after inflation; other codings are 415', 
   const gzip = { ...NDJSON, 'content-encoding': 'gzip' }
   const zstd = { ...NDJSON, 'content-encoding': 'zstd' }
   expect((await post(Bun.gzipSync(lines), gzip)).body).toMatchObject({ accepted: 2 })
-  expect((await post(Uint8Array.from(Bun.zstdCompressSync(lines)), zstd)).body).toMatchObject({ accepted: 2 })
+  expect((await post(Uint8Array.from(Bun.zstdCompressSync(lines)), zstd)).body).toMatchObject({
+    accepted: 2,
+  })
   const bomb = new Uint8Array(10_000_000)
   expect((await post(Bun.gzipSync(bomb), gzip)).status).toBe(413)
   expect((await post(Uint8Array.from(Bun.zstdCompressSync(bomb)), zstd)).status).toBe(413)

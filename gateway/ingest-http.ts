@@ -39,6 +39,13 @@ export class IngestHttp {
 
   /** Answers a request of a sender that shows its key. */
   async post(request: Request): Promise<Response> {
+    const response = await this.#post(request)
+    // A large body that nobody reads would hold its connection, and the server's end, for ever.
+    if (!request.bodyUsed && !isSmall(request)) response.headers.set('connection', 'close')
+    return response
+  }
+
+  async #post(request: Request): Promise<Response> {
     const key = keyOfHeaders(request.headers)
     const source = key === null ? null : this.#keys.nameOf(key)
     return source === null ? keyRefused(key) : this.postAs(source, request)
@@ -98,6 +105,10 @@ export class IngestHttp {
     }
     return joined(messages, bytes, this.#intake.options.refusedListMax)
   }
+}
+
+function isSmall(request: Request): boolean {
+  return Number(request.headers.get('content-length') ?? Infinity) <= WINDOW_BYTES
 }
 
 /** The bytes without the byte order mark that some editors write first. */

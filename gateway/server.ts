@@ -50,6 +50,8 @@ function listen(
       port,
       hostname: host,
       development: false,
+      // Without development mode Bun shares the port by default: two processes would split the pings.
+      reusePort: false,
       idleTimeout: HTTP_IDLE_S,
       // Ours answers in words below this; Bun's own limit is for what lies about its length.
       maxRequestBodySize: app.options.bodyBytesMax * 2,
