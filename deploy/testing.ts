@@ -43,7 +43,7 @@ export class ServerUnderTest {
       summary += decoder.decode(piece, { stream: true })
       if (summary.includes('Ctrl-C')) break
     }
-    this.url = /http:\/\/localhost:\d+/.exec(summary)?.[0] ?? ''
+    this.url = /http:\/\/127\.0\.0\.1:\d+/.exec(summary)?.[0] ?? ''
     this.#port = /:(\d+)$/.exec(this.url)?.[1] ?? '0'
     if (this.url === '') throw new Error(`did not start: ${summary}${await this.#log}`)
   }
