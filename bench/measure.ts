@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 
 import { asRecord, parseJson } from '../simulator/wire.ts'
@@ -46,6 +47,8 @@ export type Measured = Readonly<{
   otherThreadsPercent: Readonly<Record<string, number>>
   loaderCpuPercent: number
   machineBusyPercent: number
+  /** Of a core: what neither the server nor the load used. A high one spoils the figures. */
+  strangersCpuPercent: number
   fdatasyncP50Ms: number
   fdatasyncP99Ms: number
   /** Every row of each store. */
@@ -185,10 +188,12 @@ function shares(used: Used, result: LoadResult) {
       .sort((a, b) => b[1] - a[1]),
   )
   const mainThreadPercent = percent(used.cpu.mainUs)
+  const strangersPercent =
+    used.machineBusyPercent * cpus().length - percent(used.cpu.totalUs) - result.loaderCpuPercent
   const boundedBy =
     mainThreadPercent >= 90
       ? 'the main thread: one core is full'
-      : used.machineBusyPercent >= 92
+      : used.machineBusyPercent >= 88
         ? 'the processor: all cores are full'
         : result.busy > 0
           ? 'a bound of the server: it answered busy'
@@ -198,6 +203,7 @@ function shares(used: Used, result: LoadResult) {
     mainThreadPercent,
     otherThreadsPercent,
     machineBusyPercent: used.machineBusyPercent,
+    strangersCpuPercent: Math.max(0, Math.round(strangersPercent)),
     boundedBy,
   }
 }

@@ -18,8 +18,13 @@ export function cpuUse(pid: number): CpuUse {
   for (const thread of entries(`/proc/${pid}/task`)) {
     const read = statOf(`/proc/${pid}/task/${thread}/stat`)
     if (!read) continue
-    if (thread === String(pid)) mainUs = read.cpuUs
-    else othersUs.set(read.name, (othersUs.get(read.name) ?? 0) + read.cpuUs)
+    if (thread === String(pid)) {
+      mainUs = read.cpuUs
+    } else {
+      // `Bun Pool 7` and its like are one pool.
+      const name = read.name.replace(/[\s-]*\d+$/, '')
+      othersUs.set(name, (othersUs.get(name) ?? 0) + read.cpuUs)
+    }
   }
   return { totalUs: statOf(`/proc/${pid}/stat`)?.cpuUs ?? 0, mainUs, othersUs }
 }

@@ -3,6 +3,9 @@ import type { Measured } from './measure.ts'
 
 type Row = readonly [name: string, value: (one: Measured) => string]
 
+/** Beyond it something else ran beside the bench: its own counting and probing take less. */
+const STRANGERS_PERCENT_MAX = 25
+
 const number = (value: number): string => value.toLocaleString('en-US')
 
 const ROWS: readonly Row[] = [
@@ -20,6 +23,7 @@ const ROWS: readonly Row[] = [
   ['  main thread', (one) => String(one.mainThreadPercent)],
   ['load CPU, % of a core', (one) => String(one.loaderCpuPercent)],
   ['machine busy, % of all cores', (one) => String(one.machineBusyPercent)],
+  ['  by others, % of a core', (one) => String(one.strangersCpuPercent)],
   ['memory (RSS) at most, MB', (one) => number(one.rssMaxMb)],
   ['  at 10, 25, 50, 75, 100 %', (one) => one.rssMbOverTime.join(', ')],
   ['acknowledged in all', (one) => number(one.acknowledged)],
@@ -56,6 +60,10 @@ export function reportText(
       .slice(0, 8)
       .map(([thread, percent]) => `${thread} ${percent}`)
     lines.push('', `${name} is bounded by ${one.boundedBy}`)
+    if (one.strangersCpuPercent > STRANGERS_PERCENT_MAX)
+      lines.push(
+        `  other processes used ${one.strangersCpuPercent} % of a core: measure again without them`,
+      )
     lines.push(
       `  CPU of its threads, % of a core: main ${one.mainThreadPercent}, ${threads.join(', ')}`,
     )

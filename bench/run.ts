@@ -32,13 +32,20 @@ type Options = Readonly<{
   jsonFile: string | null
 }>
 
+const EXIT_INTERRUPTED = 130
+
 class UsageError extends Error {}
 
 const undos: (() => void | Promise<void>)[] = []
 
-/** Undoes what was started, newest first; each once. */
-async function cleanUp(): Promise<void> {
-  for (let undo = undos.pop(); undo; undo = undos.pop()) await undo()
+let cleaning: Promise<void> | null = null
+
+/** Undoes what was started, newest first; once, whoever asks. */
+function cleanUp(): Promise<void> {
+  cleaning ??= (async () => {
+    for (const undo of undos.toReversed()) await undo()
+  })()
+  return cleaning
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -141,10 +148,12 @@ if (import.meta.main) {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       say('ending: the server and its data are removed')
-      void cleanUp().finally(() => process.exit(130))
+      void cleanUp().finally(() => process.exit(EXIT_INTERRUPTED))
     })
   }
   const code = await main(process.argv.slice(2)).catch((thrown: unknown) => {
+    // What was ended by Ctrl-C fails here too, and that is no news.
+    if (cleaning) return EXIT_INTERRUPTED
     const usage = thrown instanceof UsageError
     say(`bench: ${messageOf(thrown)}${usage ? ' (--help lists all options)' : ''}`)
     return usage ? 2 : 1
