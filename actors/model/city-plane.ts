@@ -53,8 +53,31 @@ function spline(a: number, b: number, c: number, d: number, t: number): number {
   )
 }
 
-/** True when the place lies within the ring (even–odd). */
-export function ringContains(ring: readonly Point[], { x, y }: Point): boolean {
+/** A closed ring with the box around it, which answers most questions. */
+export type Shape = Readonly<{
+  ring: readonly Point[]
+  xMin: number
+  xMax: number
+  yMin: number
+  yMax: number
+}>
+
+/** Puts the box around a ring. */
+export function toShape(ring: readonly Point[]): Shape {
+  const xs = ring.map(({ x }) => x)
+  const ys = ring.map(({ y }) => y)
+  return {
+    ring,
+    xMin: Math.min(...xs),
+    xMax: Math.max(...xs),
+    yMin: Math.min(...ys),
+    yMax: Math.max(...ys),
+  }
+}
+
+/** True when the place lies within the shape (even–odd). */
+export function shapeContains({ ring, xMin, xMax, yMin, yMax }: Shape, { x, y }: Point): boolean {
+  if (x < xMin || x > xMax || y < yMin || y > yMax) return false
   let inside = false
   let from = ring[ring.length - 1]
   for (const to of ring) {
@@ -66,17 +89,20 @@ export function ringContains(ring: readonly Point[], { x, y }: Point): boolean {
   return inside
 }
 
-/** The parts of a straight line that lie in none of the rings, each of them at least 50 m long. */
-export function outsideOf(
-  from: Point,
-  to: Point,
-  rings: readonly (readonly Point[])[],
-): [Point, Point][] {
+/** The parts of a straight line that lie in none of the shapes, each of them at least 50 m long. */
+export function outsideOf(from: Point, to: Point, shapes: readonly Shape[]): [Point, Point][] {
+  const near = shapes.filter(
+    ({ xMin, xMax, yMin, yMax }) =>
+      Math.max(from.x, to.x) >= xMin &&
+      Math.min(from.x, to.x) <= xMax &&
+      Math.max(from.y, to.y) >= yMin &&
+      Math.min(from.y, to.y) <= yMax,
+  )
   const dx = to.x - from.x
   const dy = to.y - from.y
   const length = Math.hypot(dx, dy)
   const cuts = [0, 1]
-  for (const ring of rings) cutsAt(ring, from, dx, dy, cuts)
+  for (const { ring } of near) cutsAt(ring, from, dx, dy, cuts)
   cuts.sort((one, other) => one - other)
   const along = (t: number): Point => ({ x: from.x + dx * t, y: from.y + dy * t })
   const parts: [Point, Point][] = []
@@ -85,7 +111,7 @@ export function outsideOf(
     const end = cuts[index] ?? 1
     if ((end - start) * length < 50) continue
     const middle = along((start + end) / 2)
-    if (rings.some((ring) => ringContains(ring, middle))) continue
+    if (near.some((shape) => shapeContains(shape, middle))) continue
     // Four metres into the park: its own ring road is then met for certain.
     const extra = 4 / length
     parts.push([along(start > 0 ? start - extra : 0), along(end < 1 ? end + extra : 1)])

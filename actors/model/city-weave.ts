@@ -9,6 +9,7 @@ type Piece = { from: Point; to: Point; street: Street; cuts: number[] }
 
 const MERGE_M = 30
 const CELL_M = 300
+const NEAR_M = 60
 
 /** Cuts ways where they cross and joins them into one connected graph without stubs. */
 export function weave(
@@ -19,8 +20,8 @@ export function weave(
   const nodes: Point[] = []
   const near = new Map<number, number[]>()
   const nodeAt = (at: Point): number => {
-    const cx = Math.floor(at.x / CELL_M)
-    const cy = Math.floor(at.y / CELL_M)
+    const cx = Math.floor(at.x / NEAR_M)
+    const cy = Math.floor(at.y / NEAR_M)
     let best = -1
     let bestM = MERGE_M
     for (let x = cx - 1; x <= cx + 1; x += 1) {

@@ -3,10 +3,12 @@ import {
   type LatLng,
   outsideOf,
   type Point,
-  ringContains,
+  type Shape,
+  shapeContains,
   smooth,
   toPlane,
   toPoint,
+  toShape,
 } from './city-plane.ts'
 import {
   AREAS,
@@ -59,14 +61,15 @@ const SEA_FAR = '37.7000,23.7900 37.7000,23.4000 37.9630,23.4000'
 export function buildCity(): City {
   const sea = [...smooth(parsePath(COAST)), ...parsePath(SEA_FAR)]
   const areas = AREAS.map((area) => ({ ...area, ring: smooth(parsePath(area.ring), true) }))
-  const closed = [sea, ...areas.map((area) => area.ring)]
+  const closed = [sea, ...areas.map((area) => area.ring)].map(toShape)
+  const seaShape = toShape(sea)
   const streets: Street[] = WAYS.map((way) => ({ ...way, path: smooth(parsePath(way.path)) }))
   for (const area of areas) {
     if (area.kind === 'mountain') continue
     streets.push({ class: 'street', name: '', path: [...area.ring, ...area.ring.slice(0, 1)] })
   }
   streets.push(...quarterStreets(closed))
-  const { nodes, edges } = weave(streets, (at) => !ringContains(sea, at))
+  const { nodes, edges } = weave(streets, (at) => !shapeContains(seaShape, at))
   return {
     nodes: nodes.map(toPoint),
     edges,
@@ -90,7 +93,7 @@ function parsePath(text: string): Point[] {
 type Quarter = Readonly<{ at: Point; angle: number; across: number; along: number }>
 
 /** Each quarter's own grid, ending at the lines half way to its neighbours, which are streets too. */
-function quarterStreets(closed: readonly (readonly Point[])[]): Street[] {
+function quarterStreets(closed: readonly Shape[]): Street[] {
   const quarters = QUARTERS.split(' ').map((text): Quarter => {
     const [lat = 0, lng = 0, angle = 0, across = 150, along = 250] = text.split(',').map(Number)
     const at = toPlane({ lat, lng })

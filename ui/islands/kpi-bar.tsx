@@ -22,10 +22,7 @@ const TILES: readonly Tile[] = [
     unit: '',
     value: (now) => count(now.activeSessions),
     series: (at) => at.activeSessions,
-    note: (now) =>
-      now.silentSessions > 0
-        ? `${count(now.silentSessions)} silent · ${count(now.completedToday)} delivered today`
-        : `${count(now.completedToday)} delivered today`,
+    note: (now) => `${count(now.completedToday)} delivered today`,
   },
   {
     label: 'Pings per second',
@@ -46,7 +43,7 @@ const TILES: readonly Tile[] = [
     note: (now) =>
       now.queryableP95Ms === null
         ? 'Synced to disk'
-        : `On disk · queryable ${figure(now.queryableP95Ms)} ms`,
+        : `Queryable p95 ${figure(now.queryableP95Ms)} ms`,
   },
   {
     label: 'Mean speed',

@@ -94,7 +94,7 @@ function LiveCard({ vehicle }: { vehicle: Vehicle }) {
       <Timeline sessionId={vehicle.sessionId} />
       <p class="card-foot">
         {vehicle.lat.toFixed(5)}, {vehicle.lng.toFixed(5)} · {clock(vehicle.fixMs)}
-        {detail.value ? ` · ${count(detail.value.pings)} pings stored` : ''}
+        {detail.value ? ` · ${count(detail.value.pings)} pings` : ''}
       </p>
     </>
   )

@@ -80,9 +80,11 @@ function Chips() {
           aria-pressed={statuses.value.includes(status)}
           onClick={() => toggleStatus(status)}
         >
-          <span class="dot" />
-          {statusText(status)}
           <span class="chip-count">{count(counts[status])}</span>
+          <span class="chip-label">
+            <span class="dot" />
+            {statusText(status)}
+          </span>
         </button>
       ))}
     </div>

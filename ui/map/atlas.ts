@@ -26,9 +26,13 @@ export type Atlas = Readonly<{
   }>[]
   /** Road pieces of a class that may touch a box. */
   roads(kind: RoadClass, box: Box): Float64Array
-  blocks(box: Box): readonly Line[]
+  /** Blocks between the streets that touch a box. */
+  blocks(box: Box): readonly Block[]
   named: readonly NamedLine[]
 }>
+
+/** The ground between streets. */
+export type Block = Readonly<{ ring: Line; box: Box }>
 
 export type Box = Readonly<{ x0: number; y0: number; x1: number; y1: number }>
 
@@ -59,7 +63,10 @@ export function makeAtlas(): Atlas {
       for (const key of binsOf(box)) found.push(...(pieces.get(`${kind} ${key}`) ?? []))
       return Float64Array.from(found)
     },
-    blocks: (box) => [...new Set(binsOf(box).flatMap((key) => blocks.get(key) ?? []))],
+    blocks: (box) => {
+      const found = new Set(binsOf(box).flatMap((key) => blocks.get(key) ?? []))
+      return [...found].filter((block) => overlap(block.box, box))
+    },
     named: nameLines(city.edges, xs, ys),
   }
 }
@@ -85,7 +92,13 @@ function binsOf({ x0, y0, x1, y1 }: Box): string[] {
   return keys
 }
 
-function boxOf(line: ArrayLike<number>): Box {
+/** True when two boxes share a place. */
+export function overlap(one: Box, other: Box): boolean {
+  return one.x0 <= other.x1 && one.x1 >= other.x0 && one.y0 <= other.y1 && one.y1 >= other.y0
+}
+
+/** The smallest box around a line. */
+export function boxOf(line: ArrayLike<number>): Box {
   let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity]
   for (let index = 0; index < line.length; index += 2) {
     const [x = 0, y = 0] = [line[index], line[index + 1]]
@@ -119,7 +132,7 @@ function binBlocks(
   edges: readonly CityEdge[],
   xs: Float64Array,
   ys: Float64Array,
-): Map<string, Line[]> {
+): Map<string, Block[]> {
   const ways = Array.from(xs, (): number[] => [])
   for (const { a, b } of edges) {
     ways[a]?.push(b)
@@ -129,7 +142,7 @@ function binBlocks(
     Math.atan2((ys[to] ?? 0) - (ys[from] ?? 0), (xs[to] ?? 0) - (xs[from] ?? 0))
   ways.forEach((list, at) => list.sort((one, other) => angle(at, one) - angle(at, other)))
   const walked = new Set<number>()
-  const bins = new Map<string, Line[]>()
+  const bins = new Map<string, Block[]>()
   ways.forEach((list, start) => {
     for (const first of list) {
       const ring = walk(ways, start, first, walked)
@@ -137,10 +150,11 @@ function binBlocks(
       const line = Float64Array.from(ring.flatMap((node) => [xs[node] ?? 0, ys[node] ?? 0]))
       // The outside of the city comes out the other way round.
       if (turn(line) >= 0) continue
-      for (const key of binsOf(boxOf(line))) {
+      const block = { ring: line, box: boxOf(line) }
+      for (const key of binsOf(block.box)) {
         const bin = bins.get(key)
-        if (bin) bin.push(line)
-        else bins.set(key, [line])
+        if (bin) bin.push(block)
+        else bins.set(key, [block])
       }
     }
   })

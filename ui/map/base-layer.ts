@@ -3,16 +3,20 @@ import L from 'leaflet'
 import { CITY_ATTRIBUTION } from '../../actors/model/city.ts'
 import { type Atlas, makeAtlas } from './atlas.ts'
 import { LabelBook } from './label-book.ts'
+import { PaintQueue } from './paint-queue.ts'
 import { paintTile } from './paint-tile.ts'
 import { type Palette } from './palette.ts'
 
 const TILE_PX = 256
+/** Of a frame's time, spent on tiles. */
+const PAINT_MS = 9
 
 /** The built-in map as a Leaflet layer of canvas tiles, crisp at any pixel density. */
 export class BaseLayer extends L.GridLayer {
   readonly #atlas: Atlas = makeAtlas()
   #labels = new LabelBook(this.#atlas)
   #palette: Palette
+  readonly #queue = new PaintQueue(PAINT_MS)
 
   constructor(palette: Palette) {
     super({
@@ -38,16 +42,20 @@ export class BaseLayer extends L.GridLayer {
     this.redraw()
   }
 
-  protected override createTile(coords: L.Coords): HTMLElement {
+  protected override createTile(coords: L.Coords, done: L.DoneCallback): HTMLElement {
     const tile = document.createElement('canvas')
     const dpr = Math.min(3, Math.max(1, window.devicePixelRatio || 1))
     tile.width = TILE_PX * dpr
     tile.height = TILE_PX * dpr
-    const pen = tile.getContext('2d', { alpha: false })
-    if (pen) {
-      const frame = { x: coords.x, y: coords.y, zoom: coords.z, sizePx: TILE_PX, dpr }
-      paintTile(pen, frame, { atlas: this.#atlas, labels: this.#labels, palette: this.#palette })
-    }
+    const frame = { x: coords.x, y: coords.y, zoom: coords.z, sizePx: TILE_PX, dpr }
+    const world = { atlas: this.#atlas, labels: this.#labels, palette: this.#palette }
+    // Leaflet puts the tile onto the page just after this; one that it took away again is skipped.
+    const wanted = (): boolean => tile.isConnected && this.#palette === world.palette
+    this.#queue.add(wanted, () => {
+      const pen = tile.getContext('2d', { alpha: false })
+      if (pen) paintTile(pen, frame, world)
+      done(undefined, tile)
+    })
     return tile
   }
 }

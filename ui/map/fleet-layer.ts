@@ -14,14 +14,18 @@ export type Scene = Readonly<{
   hovered: Vehicle | null
   trail: readonly TrailMark[]
   passes: (vehicle: Vehicle) => boolean
+  /** What the card covers at the right. */
+  coveredPx: number
 }>
 
 /** Above this many in view a dot is written into pixels, not drawn. */
-const DRAWN_MAX = 5_000
+const DRAWN_MAX = 4_000
 /** From this zoom on an arrow shows the heading. */
 const ARROW_ZOOM = 13.5
-/** Above this many in view, dots sit on whole pixels, which is cheaper. */
-const SMOOTH_MAX = 1_500
+/** Below this zoom dots are small. */
+const SPECK_ZOOM = 11.5
+/** Above this many in view, dots are small and sit on whole pixels, which is cheaper. */
+const SMOOTH_MAX = 900
 
 /** The whole fleet on one canvas over the map, drawn anew for each frame. */
 export class FleetLayer {
@@ -34,6 +38,7 @@ export class FleetLayer {
   #ys = new Float32Array(1_024)
   #palette: Palette
   #sprites: Sprites
+  #lean: Sprites
   #dpr = 1
   #widthPx = 0
 
@@ -43,7 +48,8 @@ export class FleetLayer {
     this.canvas.className = 'fleet-canvas'
     this.canvas.setAttribute('aria-hidden', 'true')
     this.#pen = this.canvas.getContext('2d')
-    this.#sprites = makeSprites(palette, 1)
+    this.#sprites = makeSprites(palette, 1, true)
+    this.#lean = makeSprites(palette, 1, false)
   }
 
   /** How many vehicles the last frame showed. */
@@ -53,16 +59,23 @@ export class FleetLayer {
 
   setPalette(palette: Palette): void {
     this.#palette = palette
-    this.#sprites = makeSprites(palette, this.#dpr)
+    this.#makeSprites()
   }
 
   resize(widthPx: number, heightPx: number): void {
     const dpr = Math.min(2, Math.max(1, window.devicePixelRatio || 1))
-    if (dpr !== this.#dpr) this.#sprites = makeSprites(this.#palette, dpr)
-    this.#dpr = dpr
+    if (dpr !== this.#dpr) {
+      this.#dpr = dpr
+      this.#makeSprites()
+    }
     this.#widthPx = widthPx
     this.canvas.width = Math.round(widthPx * dpr)
     this.canvas.height = Math.round(heightPx * dpr)
+  }
+
+  #makeSprites(): void {
+    this.#sprites = makeSprites(this.#palette, this.#dpr, true)
+    this.#lean = makeSprites(this.#palette, this.#dpr, false)
   }
 
   /** Draws one frame. */
@@ -155,10 +168,10 @@ export class FleetLayer {
 
   #drawSprites(pen: CanvasRenderingContext2D, nowMs: number, camera: Camera): void {
     const serverNowMs = this.#fleet.serverNowMs()
-    const sprites = this.#sprites
-    const side = sprites.sidePx
     const arrows = camera.zoom >= ARROW_ZOOM
     const whole = this.#inView.length > SMOOTH_MAX
+    const sprites = whole || camera.zoom < SPECK_ZOOM ? this.#lean : this.#sprites
+    const side = sprites.sidePx
     let opacityNow = 1
     pen.globalAlpha = 1
     this.#inView.forEach((vehicle, index) => {
@@ -210,7 +223,7 @@ export class FleetLayer {
     pen: CanvasRenderingContext2D,
     nowMs: number,
     camera: Camera,
-    { selected, hovered }: Scene,
+    { selected, hovered, coveredPx }: Scene,
   ): void {
     const onScreen = (vehicle: Vehicle): { x: number; y: number } => {
       const { x, y } = this.#spot(vehicle, nowMs)
@@ -226,7 +239,7 @@ export class FleetLayer {
         title: shortId(vehicle.vehicleId),
         note: `${Math.round(vehicle.speedKmh)} km/h`,
         colour: this.#palette.status[vehicle.status],
-        rightPx: this.#widthPx,
+        rightPx: this.#widthPx - coveredPx,
       })
     }
   }

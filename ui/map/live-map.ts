@@ -20,6 +20,9 @@ const ZOOM_CLOSE = 15
 /** One frame in 33 ms is enough for cars; under a hand every frame counts. */
 const FRAME_MS = 31
 const FRAME_MS_CALM = 500
+/** On a wide screen the card of the selected vehicle lies over the map's right side. */
+const CARD_PX = 340
+const CARD_SCREEN_PX_MIN = 700
 const PICK_PX_MOUSE = 16
 const PICK_PX_TOUCH = 26
 
@@ -155,9 +158,9 @@ function keepCamera(map: L.Map): void {
     shown = reveals.value
     ownMove = true
     const zoom = Math.max(map.getZoom(), ZOOM_CLOSE - 1)
-    map.setView(vehicle, following.peek() ? Math.max(zoom, ZOOM_CLOSE) : zoom, {
-      animate: fleet.smooth,
-    })
+    const zoomTo = following.peek() ? Math.max(zoom, ZOOM_CLOSE) : zoom
+    const at = map.project(vehicle, zoomTo).add([coveredPx(map) / 2, 0])
+    map.setView(map.unproject(at, zoomTo), zoomTo, { animate: fleet.smooth })
   })
 }
 
@@ -203,21 +206,27 @@ function runFrames(map: L.Map, layer: FleetLayer, hover: { vehicle: Vehicle | nu
     asked = false
     const chosen = selected.peek() === null ? null : fleet.find(selected.peek() ?? '')
     if (chosen && following.peek() && !busy) keepCentred(map, chosen, nowMs)
+    const pointed = hover.vehicle
     layer.draw(nowMs, tracker.now(nowMs), {
       selected: chosen,
-      hovered: hover.vehicle?.leftMs === Infinity ? hover.vehicle : null,
+      hovered: pointed && pointed.leftMs === Infinity && passes(pointed) ? pointed : null,
       trail: trail.marks,
       passes: (vehicle) => vehicle === chosen || passes(vehicle),
+      coveredPx: coveredPx(map),
     })
   }
   requestAnimationFrame(frame)
+}
+
+function coveredPx(map: L.Map): number {
+  return selected.peek() !== null && map.getSize().x > CARD_SCREEN_PX_MIN ? CARD_PX : 0
 }
 
 function keepCentred(map: L.Map, vehicle: Vehicle, nowMs: number): void {
   const { x, y } = drawnAt(vehicle, nowMs)
   const scale = 256 * 2 ** map.getZoom()
   const centre = map.project(map.getCenter())
-  const dx = Math.round(x * scale - centre.x)
+  const dx = Math.round(x * scale - centre.x + coveredPx(map) / 2)
   const dy = Math.round(y * scale - centre.y)
   if (dx !== 0 || dy !== 0) map.panBy([dx, dy], { animate: false, noMoveStart: true })
 }

@@ -1,6 +1,7 @@
 import type { RoadClass } from '../../actors/model/city.ts'
-import type { Atlas, Box, Line } from './atlas.ts'
+import { type Atlas, type Block, type Box, boxOf, type Line, overlap } from './atlas.ts'
 import type { LabelBook } from './label-book.ts'
+import { lotsOf } from './lots.ts'
 import type { Palette } from './palette.ts'
 
 /** Where a tile lies and how large a unit of the world is on it. */
@@ -102,16 +103,27 @@ type Trace = (line: Line, closed: boolean) => void
 
 function paintBlocks(
   pen: CanvasRenderingContext2D,
-  blocks: readonly Line[],
+  blocks: readonly Block[],
   trace: Trace,
   { palette, zoom }: { palette: Palette; zoom: number },
 ): void {
   pen.beginPath()
-  for (const block of blocks) trace(block, true)
+  for (const { ring } of blocks) trace(ring, true)
   pen.globalAlpha = Math.min(1, (zoom - 13) / 2)
   pen.fillStyle = palette.block
   pen.fill()
   pen.globalAlpha = 1
+  if (zoom < 15) return
+  pen.beginPath()
+  for (const { ring } of blocks) for (const lot of lotsOf(ring)) trace(lot, true)
+  pen.fillStyle = palette.lot
+  pen.globalAlpha = zoom < 16 ? 0.55 : 1
+  pen.fill()
+  pen.globalAlpha = 1
+  if (zoom < 16) return
+  pen.strokeStyle = palette.lotEdge
+  pen.lineWidth = 0.8
+  pen.stroke()
 }
 
 function paintAreas(
@@ -121,7 +133,7 @@ function paintAreas(
   at: { palette: Palette; zoom: number; scale: number; box: Box; left: number; top: number },
 ): void {
   for (const { kind, ring, centre } of atlas.areas) {
-    if (!touches(ring, at.box)) continue
+    if (!overlap(boxOf(ring), at.box)) continue
     pen.beginPath()
     trace(ring, true)
     pen.fillStyle = at.palette[kind]
@@ -247,16 +259,4 @@ export function widthsAt(zoom: number): Widths {
     primary: at('primary'),
     motorway: at('motorway'),
   }
-}
-
-function touches(ring: Line, box: Box): boolean {
-  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity]
-  for (let index = 0; index < ring.length; index += 2) {
-    const [x = 0, y = 0] = [ring[index], ring[index + 1]]
-    x0 = Math.min(x0, x)
-    x1 = Math.max(x1, x)
-    y0 = Math.min(y0, y)
-    y1 = Math.max(y1, y)
-  }
-  return x0 <= box.x1 && x1 >= box.x0 && y0 <= box.y1 && y1 >= box.y0
 }

@@ -5,6 +5,8 @@ import type { Theme } from '../stores/theme.ts'
 export type Palette = Readonly<{
   land: string
   block: string
+  lot: string
+  lotEdge: string
   water: string
   depth: string
   shore: string
@@ -32,7 +34,9 @@ export type Palette = Readonly<{
 
 const DARK: Palette = {
   land: '#0d1422',
-  block: '#121b2d',
+  block: '#101828',
+  lot: '#151f34',
+  lotEdge: '#1b2740',
   water: '#081120',
   depth: '#1b3d63',
   shore: '#26425f',
@@ -41,7 +45,7 @@ const DARK: Palette = {
   mountain: '#111d20',
   contour: '#24403a',
   casing: '#0a101b',
-  roads: { street: '#22304a', secondary: '#2e4063', primary: '#3d537d', motorway: '#6d5c3c' },
+  roads: { street: '#26344f', secondary: '#314365', primary: '#3f5479', motorway: '#6d5c3c' },
   text: '#b9c7e2',
   textMinor: '#7e8fae',
   textWater: '#4f79a8',
@@ -58,7 +62,9 @@ const DARK: Palette = {
 
 const LIGHT: Palette = {
   land: '#f3f0ea',
-  block: '#eae5db',
+  block: '#ede9e0',
+  lot: '#e6e0d5',
+  lotEdge: '#dad2c4',
   water: '#bfdaee',
   depth: '#9cc3e2',
   shore: '#97bcd8',

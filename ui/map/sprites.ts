@@ -15,24 +15,26 @@ export type Sprites = Readonly<{
   arrowAt(headingDeg: number): number
 }>
 
-/** Draws the pictures: glowing dots for far out, arrows for close by. */
-export function makeSprites(palette: Palette, dpr: number): Sprites {
-  const side = Math.ceil(34 * dpr)
+/** `glow` is for a few vehicles close by; without it a picture is smaller, for crowds. */
+export function makeSprites(palette: Palette, dpr: number, glow: boolean): Sprites {
+  const side = Math.ceil((glow ? 34 : 22) * dpr)
   const dots = new Map<LiveStatus, HTMLCanvasElement>()
   const arrows = new Map<LiveStatus, HTMLCanvasElement>()
   for (const status of STATUS_ORDER) {
-    const colour = palette.status[status]
-    const glow = status === 'silent' ? 0 : palette.glow
-    dots.set(
-      status,
-      sheet(side, 1, (pen) => drawDot(pen, dpr, { colour, glow, palette })),
-    )
-    arrows.set(
-      status,
-      sheet(side, TURNS, (pen, turn) => {
-        drawArrow(pen, dpr, { colour, glow, palette, angle: (turn / TURNS) * Math.PI * 2 })
-      }),
-    )
+    const light = glow ? palette.glow : palette.glow * 0.6
+    const paint = {
+      colour: palette.status[status],
+      glow: status === 'silent' ? 0 : light,
+      palette,
+    }
+    const size = glow ? dpr : dpr * 0.74
+    const drawOne = (pen: CanvasRenderingContext2D): void => drawDot(pen, size, paint)
+    const drawTurn = (pen: CanvasRenderingContext2D, turn: number): void => {
+      const angle = (turn / TURNS) * Math.PI * 2
+      drawArrow(pen, dpr, { ...paint, glow: glow ? paint.glow : 0, angle })
+    }
+    dots.set(status, sheet(side, 1, drawOne))
+    arrows.set(status, sheet(side, TURNS, drawTurn))
   }
   const blank = document.createElement('canvas')
   return {

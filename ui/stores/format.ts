@@ -23,7 +23,8 @@ export function count(value: number): string {
 /** A figure with about three digits. */
 export function figure(value: number): string {
   if (value >= 100) return count(value)
-  return value >= 10 ? value.toFixed(1) : value.toFixed(value === 0 ? 0 : 2).replace(/0$/, '')
+  if (value >= 10) return value.toFixed(1)
+  return value === 0 ? '0' : value.toFixed(2)
 }
 
 /** Metres as `840 m` or `12.4 km`. */
