@@ -16,6 +16,8 @@ export type EncodedFile = Readonly<{ bytes: Uint8Array; file: Omit<DataFile, 'pa
 export type RowSelection = Readonly<{ day: number; rows: Uint32Array | null }>
 
 const MAGIC = 0x31_52_41_50
+// In the form that Java readers take apart; what they cannot read makes them distrust all bounds of texts.
+const CREATED_BY = 'orrery version 0.1.0'
 
 type Source = Readonly<{ columns: PingColumns; day: number; partition: number; rows: Rows }>
 type Described = Readonly<{ column: Column; chunk: ColumnChunk; nulls: number }>
@@ -105,7 +107,7 @@ function footerOf(described: readonly Described[], count: number, written: numbe
   }
   return {
     version: 2,
-    created_by: 'orrery',
+    created_by: CREATED_BY,
     schema: [root, ...elements],
     num_rows: BigInt(count),
     row_groups: [group],

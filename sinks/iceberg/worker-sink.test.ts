@@ -73,6 +73,23 @@ test('a failure in the worker comes back with its reason and whether to try agai
   expect(sink.write(batchFor(0, 0), never())).rejects.toThrow(/closed/)
 })
 
+test('a worker that does not answer an aborted write in time is ended, and the next one goes on', async () => {
+  const clock = new VirtualClock()
+  const sink = new WorkerIcebergSink({ warehouse, clock, log: silentLog, answerMsMax: 1_000 })
+  await sink.open(0, never())
+  const controller = new AbortController()
+  const hanging = sink.write(batchFor(0, 2_999), controller.signal).catch((e: unknown) => e)
+  await Promise.resolve()
+  controller.abort()
+  // No answer can come while this turn of the event loop lasts, and the clock is ours.
+  await clock.advanceMs(1_001)
+  expect(await hanging).toMatchObject({ retriable: true })
+  await sink.write(batchFor(0, 2_999), never())
+  expect(await rows()).toHaveLength(3_000)
+  await sink.close()
+  expect(clock.waiting).toBe(0)
+})
+
 test('memory goes to the worker and comes back', async () => {
   const sink = new WorkerIcebergSink({ warehouse, clock: systemClock, log: silentLog })
   await sink.open(0, never())

@@ -16,7 +16,7 @@ export type WorkerSinkOptions = LocalWarehouse &
     /** After this many deaths of the worker within the window the sink gives up. */
     deathsMax?: number
     deathsWindowMs?: number
-    /** An aborted call that is not answered in this time ends the worker: it hangs. */
+    /** A close, or an aborted call, that is not answered in this time ends the worker: it hangs. */
     answerMsMax?: number
   }>
 
@@ -28,6 +28,7 @@ type Asked = Exclude<Call, { call: 'start' | 'abort' }>
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never
 
 const SPARE_BYTES_MAX = 64_000_000
+const ANSWER_MS_MAX = 30_000
 
 /** The Iceberg sink in a Worker of its own: the event loop only packs the bytes and hands them over. */
 export class WorkerIcebergSink implements Sink<PingsFact> {
@@ -38,8 +39,8 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
   readonly #waiting = new Map<number, Waiting>()
   #deathsMs: number[] = []
   #worker: Worker | null = null
-  /** The worker, once it has opened again what was open in the one before it. */
-  #ready: Promise<void> = Promise.resolve()
+  /** What was open in the worker before this one, and must be opened again before anything else. */
+  readonly #unopened = new Set<number>()
   #nextId = 0
   /** Memory of the last batch, for the next. */
   #spare: ArrayBuffer | undefined
@@ -60,6 +61,7 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
     await this.#alive(signal)
     const offset = await this.#ask({ call: 'open', partition }, signal)
     this.#partitions.add(partition)
+    this.#unopened.delete(partition)
     return offset
   }
 
@@ -74,10 +76,13 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
     this.#closed = true
     const worker = this.#worker
     if (!worker) return
+    const { clock, answerMsMax = ANSWER_MS_MAX } = this.#options
+    const cancel = clock.after(answerMsMax, () => void ended(worker))
     try {
       await this.#ask({ call: 'close' }, new AbortController().signal)
     } finally {
-      await ended(worker)
+      cancel()
+      if (this.#worker) await ended(worker)
     }
   }
 
@@ -100,11 +105,14 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
   async #alive(signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw aborted(signal)
     if (this.#closed) throw new SinkError('bronze: the sink is closed', { retriable: false })
-    if (!this.#worker) this.#ready = this.#start(signal)
-    await this.#ready
+    if (!this.#worker) this.#start()
+    for (const partition of this.#unopened) {
+      await this.#ask({ call: 'open', partition }, signal)
+      this.#unopened.delete(partition)
+    }
   }
 
-  async #start(signal: AbortSignal): Promise<void> {
+  #start(): void {
     const {
       clock,
       deathsMax = 5,
@@ -133,18 +141,19 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
       ...(policy ? { policy } : {}),
     }
     worker.postMessage({ call: 'start', settings } satisfies Call)
-    for (const partition of this.#partitions) await this.#ask({ call: 'open', partition }, signal)
+    for (const partition of this.#partitions) this.#unopened.add(partition)
   }
 
   #ask(call: WithoutId<Asked>, signal: AbortSignal, transfer: ArrayBuffer[] = []): Promise<number> {
     const worker = this.#worker
+    if (signal.aborted) return Promise.reject(aborted(signal))
     if (!worker) return Promise.reject(this.#gone('it is not running'))
     const id = this.#nextId++
     return new Promise<number>((resolve, reject) => {
       let cancel = (): void => {}
       const abort = (): void => {
         worker.postMessage({ call: 'abort', id } satisfies Call)
-        const { clock, answerMsMax = 30_000 } = this.#options
+        const { clock, answerMsMax = ANSWER_MS_MAX } = this.#options
         cancel = clock.after(answerMsMax, () => void ended(worker))
       }
       const settle = (): void => {
