@@ -55,5 +55,6 @@ if (installed() !== want) install(want)
 
 // The same process becomes the command: no second one to pass signals and exit codes to. A fresh
 // start (not an import) because Bun remembers which packages were missing when it first looked.
-const command = target === 'test' ? ['test', '--randomize', ...rest] : [join(root, target), ...rest]
+const tests = ['test', '--randomize', '--timeout', '60000']
+const command = target === 'test' ? [...tests, ...rest] : [join(root, target), ...rest]
 run.call(process, process.execPath, ['bun', ...command], process.env)

@@ -195,11 +195,12 @@ describe('a running server', () => {
     expect([wrong.out, wrong.code, wrong.err.split('\n').length]).toEqual(['', 1, 2])
     const stopped = await again.stop('SIGINT')
     expect(stopped.code).toBe(0)
+    expect(stopped.log.map(({ message }) => message)).not.toContain('replaying the journal')
     const readable = readdirSync(dataDir).filter(
       (name) => (statSync(join(dataDir, name)).mode & 0o077) !== 0,
     )
     expect(readable).toEqual([])
-  })
+  }, 60_000)
 
   test('is replaced at once after kill -9, with everything that it acknowledged', async () => {
     const first = await start([], { API_KEY: 'a-key-of-my-own' })
@@ -213,11 +214,14 @@ describe('a running server', () => {
     first.child.kill('SIGKILL')
     await first.child.exited
     const second = await start([], { API_KEY: 'a-key-of-my-own' })
-    expect((await second.stop('SIGTERM')).code).toBe(0)
+    const end = await second.stop('SIGTERM')
+    expect(end.code).toBe(0)
+    // So that its absence means something elsewhere.
+    expect(end.log.map(({ message }) => message)).toContain('replaying the journal')
     const asked = await run('sql.ts', ['SELECT session_id FROM sessions_base'])
     expect(asked).toEqual({ out: 's9\n', err: '', code: 0 })
     expect(readFileSync(join(dataDir, 'secrets.json'), 'utf8')).not.toContain('a-key-of-my-own')
-  })
+  }, 60_000)
 })
 
 function ping(sessionId: string): Readonly<Record<string, string | number>> {
