@@ -118,13 +118,18 @@ class Load {
       unanswered: this.#unanswered,
       measuredPings: this.#measuredPings,
       measuredS,
-      ackP50Ms: this.#latency.quantile(0.5),
-      ackP99Ms: this.#latency.quantile(0.99),
+      ackP50Ms: this.#quantileMs(0.5),
+      ackP99Ms: this.#quantileMs(0.99),
       ackMaxMs: this.#latencyMaxMs,
       busy: this.#busy,
       loaderCpuPercent: (cpu.user + cpu.system) / 10_000 / measuredS,
       lost: this.#lost,
     }
+  }
+
+  /** Buckets have upper bounds; none may say more than the slowest answer took. */
+  #quantileMs(share: number): number {
+    return Math.min(this.#latencyMaxMs, this.#latency.quantile(share))
   }
 
   get #unanswered(): number {
