@@ -59,6 +59,7 @@ async function run(config: Config, flags: StartFlags, startOrrery: StartOrrery):
     const telemetry = new Telemetry()
     const running = await startOrrery({ config, accounts, log, telemetry, demo: flags.demo })
     const stopped = runUntilStopped(running, { source: process, clock: systemClock, log })
+    accounts.save()
     say(summarise(config, running, fresh, flags.demo))
     return await stopped
   } catch (cause) {

@@ -14,7 +14,12 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dataDir, { recursive: true }))
 
-const open = (apiKey = '') => Secrets.open({ dataDir, apiKey, clock })
+/** As a start does when everything else went well. */
+async function open(apiKey = '') {
+  const opened = await Secrets.open({ dataDir, apiKey, clock })
+  opened.secrets.save()
+  return opened
+}
 const stored = (): string => readFileSync(join(dataDir, 'secrets.json'), 'utf8')
 
 describe('the first start', () => {
@@ -49,6 +54,14 @@ describe('the first start', () => {
     expect(secrets.verifyKey('mars-secret-key')).toBeNull()
     expect(secrets.verifyKey(fresh.ingestKey ?? '')).toBe('default')
     expect(fresh.adminPassword).toBeNull()
+  })
+
+  test('a start that fails before it could show them keeps nothing', async () => {
+    const { fresh } = await Secrets.open({ dataDir, apiKey: '', clock })
+    const again = await open()
+    expect(again.secrets.verifyKey(fresh.ingestKey ?? '')).toBeNull()
+    expect(again.secrets.verifyKey(again.fresh.ingestKey ?? '')).toBe('default')
+    expect(again.fresh.adminPassword).not.toBeNull()
   })
 
   test('a damaged file stops the start and is left as it is', async () => {

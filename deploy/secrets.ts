@@ -64,7 +64,10 @@ export class Secrets implements Accounts {
     this.#file = file
   }
 
-  /** Reads the secrets and makes what is missing: a password, and an ingest key unless there is one or `apiKey`. */
+  /**
+   * Reads the secrets and makes what is missing: a password, and an ingest key unless there is one or `apiKey`. They
+   * are stored by `save`, right before they are shown: a start that fails must not keep what nobody has seen.
+   */
   static async open(
     options: SecretsOptions,
   ): Promise<Readonly<{ secrets: Secrets; fresh: FreshSecrets }>> {
@@ -73,7 +76,6 @@ export class Secrets implements Accounts {
     const keyless = secrets.#file.keys.length === 0 && options.apiKey === ''
     const ingestKey = keyless ? secrets.#addKey('default') : null
     const adminPassword = stored === null ? await secrets.#setPassword() : null
-    if (ingestKey !== null || adminPassword !== null) secrets.#save()
     return { secrets, fresh: { ingestKey, adminPassword } }
   }
 
@@ -107,7 +109,7 @@ export class Secrets implements Accounts {
     // Beyond the bound the oldest browser signs in again.
     this.#file.sessions = [...kept, session].slice(-SECRET_LIMITS.sessionsMax)
     try {
-      this.#save()
+      this.save()
     } catch {
       // On a full disk one can still sign in, to look at what fills it; it holds until the next start.
     }
@@ -127,7 +129,7 @@ export class Secrets implements Accounts {
     const kept = this.#file.sessions.filter((session) => !sameHash(session.hash, given))
     if (kept.length === this.#file.sessions.length) return
     this.#file.sessions = kept
-    this.#save()
+    this.save()
   }
 
   /** A key for a tool of this machine, in memory only: gone with the process, or after a day. */
@@ -148,7 +150,7 @@ export class Secrets implements Accounts {
   /** A further ingest key, stored; one of the same name is replaced. */
   addKey(name: string): string {
     const key = this.#addKey(keyName(name))
-    this.#save()
+    this.save()
     return key
   }
 
@@ -157,7 +159,7 @@ export class Secrets implements Accounts {
     const kept = this.#file.keys.filter((known) => known.name !== name)
     if (kept.length === this.#file.keys.length) return false
     this.#file.keys = kept
-    this.#save()
+    this.save()
     return true
   }
 
@@ -165,7 +167,7 @@ export class Secrets implements Accounts {
   async resetPassword(): Promise<string> {
     const password = await this.#setPassword()
     this.#file.sessions = []
-    this.#save()
+    this.save()
     return password
   }
 
@@ -190,7 +192,8 @@ export class Secrets implements Accounts {
     return password
   }
 
-  #save(): void {
+  /** Writes everything as it stands. */
+  save(): void {
     writeDurably(this.#path, `${JSON.stringify(this.#file, null, 2)}\n`)
   }
 }
