@@ -288,6 +288,15 @@ describe('what every answer carries', () => {
     expect(nonces.size).toBe(3)
   })
 
+  test('a page is told the theme that its reader chose, and nothing else that a cookie says', async () => {
+    const page = async (cookie: string): Promise<string> => {
+      const headers = { ...LOCAL_HOST, cookie }
+      return (await open().app.request('/', { headers }, LOCAL)).text()
+    }
+    expect(await page('orrery_theme=dark')).toContain('"theme":"dark"')
+    expect(await page('orrery_theme="><script>')).not.toContain('theme')
+  })
+
   test('answers that are no pages may load nothing, and no answer may be sniffed or framed', async () => {
     for (const path of ['/', '/sign-in', '/health', '/nothing', '/api/nothing', '/assets/x.js']) {
       const answer = await open().app.request(path, { headers: LOCAL_HOST }, LOCAL)

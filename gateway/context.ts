@@ -38,3 +38,9 @@ export function refuseStranger(
   if (access(context, setting)[need]) return null
   return errorResponse(401, 'signed_out', 'sign in first, at /sign-in')
 }
+
+/** The theme that this reader chose, to be passed to a page; without it the system decides. */
+export function theme(context: GatewayContext): Readonly<{ theme?: string }> {
+  const chosen = getCookie(context, 'orrery_theme')
+  return chosen === 'dark' || chosen === 'light' ? { theme: chosen } : {}
+}

@@ -30,7 +30,7 @@ export class LiveStreams {
   readonly #options: GatewayOptions
   readonly #seats = new Map<Viewer, Seat>()
   readonly #encoded = new WeakMap<LiveDelta, Uint8Array>()
-  #snapshot: Readonly<{ id: string; bytes: Uint8Array }> | null = null
+  #snapshot: Readonly<{ id: string; kpi: Uint8Array | null; bytes: Uint8Array }> | null = null
   #kpi: Uint8Array | null = null
   #unsubscribe: () => void
   #cancelHeartbeat: () => void = () => {}
@@ -177,14 +177,16 @@ export class LiveStreams {
     return bytes
   }
 
-  /** One encoding for all who need a snapshot between two deltas. */
+  /** One encoding for all who need a snapshot between two deltas or figures, which it ends with. */
   #snapshotNow(): Uint8Array {
     const { feed } = this.#ports
     const id = `${feed.epoch}-${feed.seq}`
-    if (this.#snapshot?.id !== id) {
-      const text = `retry: 1000\nid: ${id}\nevent: snapshot\ndata: ${JSON.stringify(feed.snapshot())}\n\n`
-      this.#snapshot = { id, bytes: TEXT.encode(text) }
-    }
-    return this.#kpi ? Buffer.concat([this.#snapshot.bytes, this.#kpi]) : this.#snapshot.bytes
+    const kpi = this.#kpi
+    if (this.#snapshot?.id === id && this.#snapshot.kpi === kpi) return this.#snapshot.bytes
+    const data = JSON.stringify(feed.snapshot())
+    const event = TEXT.encode(`retry: 1000\nid: ${id}\nevent: snapshot\ndata: ${data}\n\n`)
+    const bytes = kpi ? Buffer.concat([event, kpi]) : event
+    this.#snapshot = { id, kpi, bytes }
+    return bytes
   }
 }

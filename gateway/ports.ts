@@ -101,7 +101,7 @@ export interface Pages {
   /** HTML of the live map; `nonce` goes into the CSP. */
   live(props: Readonly<Record<string, unknown>>): string
   /** `message` says more than that it failed: too many attempts, and when to try again. */
-  signIn(props: { failed: boolean; message?: string }): string
+  signIn(props: { failed: boolean; message?: string; theme?: string }): string
   /** A built file by its path (`/assets/client-abc.js`), or null. */
   asset(path: string): Readonly<{ body: Uint8Array; type: string; immutable: boolean }> | null
 }

@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { nanoid } from 'nanoid'
 
 import { Assets } from '../assets.ts'
-import { access, type GatewayEnv, type Setting } from '../context.ts'
+import { access, type GatewayEnv, type Setting, theme } from '../context.ts'
 import { pagePolicy } from '../security-headers.ts'
 
 /** The live map's page and the files that pages are made of. */
@@ -20,6 +20,7 @@ export function pageRoutes(setting: Setting): Hono<GatewayEnv> {
       tilesUrl: options.tilesUrl,
       demoRunning: ports.process.demoRunning(),
       mayOperate: operate,
+      ...theme(context),
     })
     return context.html(page, 200, {
       'content-security-policy': pagePolicy(nonce, options.tilesUrl),

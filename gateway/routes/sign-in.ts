@@ -9,6 +9,7 @@ import {
   type GatewayEnv,
   sessionToken,
   type Setting,
+  theme,
 } from '../context.ts'
 import { errorResponse, retryAfter } from '../http-error.ts'
 import { RateLimit } from '../limits.ts'
@@ -88,7 +89,7 @@ function signInPage(
   props: { failed: boolean; message?: string },
   status: 200 | 401 | 429 = 200,
 ): Response {
-  return context.html(ports.pages.signIn(props), status, {
+  return context.html(ports.pages.signIn({ ...props, ...theme(context) }), status, {
     'content-security-policy': pagePolicy(nanoid(), options.tilesUrl),
     'cache-control': 'no-store',
   })
