@@ -19,7 +19,7 @@ export type LinkSurroundings = Readonly<{
 }>
 
 const BACK_OFF_FIRST_MS = 100
-const BACK_OFF_MAX_MS = 5_000
+const BACK_OFF_MAX_MS = 1_000
 /** A connection that says nothing for this long, with frames in flight, counts as dead. */
 const SILENCE_MS_MAX = 30_000
 
