@@ -15,7 +15,7 @@ export type Asset = Readonly<{ body: Uint8Array; type: string; immutable: boolea
 /** The pages and their files. */
 export type BuiltPages = Readonly<{
   live(props: Readonly<Record<string, unknown>>): string
-  signIn(props: Readonly<{ failed: boolean; theme?: unknown }>): string
+  signIn(props: Readonly<{ failed: boolean; message?: unknown; theme?: unknown }>): string
   asset(path: string): Asset | null
 }>
 
@@ -35,13 +35,15 @@ const FONTS = [
   { file: 'inter-greek-wght-normal.woff2', range: 'U+0370-03FF' },
 ] as const
 
-const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke-width="2"><ellipse cx="16" cy="16" rx="14" ry="5.6" stroke="#2fd0b0" transform="rotate(-24 16 16)"/><ellipse cx="16" cy="16" rx="9.6" ry="12.8" stroke="#6aa5f0" transform="rotate(28 16 16)"/></g><circle cx="16" cy="16" r="4.6" fill="#f2b34b"/><circle cx="28.4" cy="9.6" r="2.8" fill="#2fd0b0"/></svg>`
+const ICON = new TextEncoder().encode(
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke-width="2"><ellipse cx="16" cy="16" rx="14" ry="5.6" stroke="#2fd0b0" transform="rotate(-24 16 16)"/><ellipse cx="16" cy="16" rx="9.6" ry="12.8" stroke="#6aa5f0" transform="rotate(28 16 16)"/></g><circle cx="16" cy="16" r="4.6" fill="#f2b34b"/><circle cx="28.4" cy="9.6" r="2.8" fill="#2fd0b0"/></svg>`,
+)
 
 /** Bundles the browser's code and style once; takes about a fifth of a second. */
 export async function buildPages(options: PagesOptions = {}): Promise<BuiltPages> {
   const assets = new Map<string, Asset>()
   const [fontCss, font] = await addFonts(assets)
-  const icon = add(assets, 'icon.svg', new TextEncoder().encode(ICON))
+  const icon = add(assets, 'icon.svg', ICON)
   const { scripts, css, client, themeFirst } = await bundle()
   for (const { name, body } of scripts) assets.set(PREFIX + name, asset(name, body))
   const style = add(assets, 'style.css', new TextEncoder().encode(fontCss + css))
@@ -53,15 +55,25 @@ export async function buildPages(options: PagesOptions = {}): Promise<BuiltPages
     icon,
     preload: importsOf(client, assets),
   }
-  const tiles = {
-    tilesUrl: options.tilesUrl ?? '',
-    tilesAttribution: options.tilesAttribution ?? '',
-  }
+  assets.set('/favicon.svg', { body: ICON, type: 'image/svg+xml', immutable: false })
+  assets.set('/favicon.ico', { body: ICON, type: 'image/svg+xml', immutable: false })
   return {
-    live: (props) => liveDocument(files, { theme: themeOf(props.theme), ...tiles }),
-    signIn: ({ failed, theme }) => signInDocument(files, { theme: themeOf(theme), failed }),
+    live: (props) =>
+      liveDocument(files, {
+        theme: themeOf(props.theme),
+        tilesUrl: textOf(props.tilesUrl) ?? options.tilesUrl ?? '',
+        tilesAttribution: textOf(props.tilesAttribution) ?? options.tilesAttribution ?? '',
+        demoRunning: props.demoRunning === true,
+        mayOperate: props.mayOperate !== false,
+      }),
+    signIn: ({ failed, message, theme }) =>
+      signInDocument(files, { theme: themeOf(theme), failed, message: textOf(message) }),
     asset: (path) => assets.get(path) ?? null,
   }
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 function themeOf(value: unknown): PageProps['theme'] {

@@ -27,6 +27,9 @@ export type PageProps = Readonly<{
   theme: 'dark' | 'light' | null
   tilesUrl: string
   tilesAttribution: string
+  demoRunning: boolean
+  /** False for one who may look only. */
+  mayOperate: boolean
 }>
 
 /** HTML of the live map. */
@@ -60,7 +63,11 @@ export function liveDocument(files: PageFiles, props: PageProps): string {
             <LiveMap {...tiles} />
           </Island>
           <Island name="ticker" class="ticker-island" />
-          <Island name="notice" class="notice-island" />
+          <Island
+            name="notice"
+            class="notice-island"
+            props={{ demoRunning: props.demoRunning, mayOperate: props.mayOperate }}
+          />
           <noscript>
             <p class="notice">The live map needs JavaScript.</p>
           </noscript>
@@ -77,7 +84,7 @@ export function liveDocument(files: PageFiles, props: PageProps): string {
 /** HTML of the sign-in form; it needs no script. */
 export function signInDocument(
   files: PageFiles,
-  props: Readonly<{ theme: PageProps['theme']; failed: boolean }>,
+  props: Readonly<{ theme: PageProps['theme']; failed: boolean; message: string | null }>,
 ): string {
   return write(
     <Shell files={files} theme={props.theme} title="Orrery · sign in" scripts={false}>
@@ -98,7 +105,7 @@ export function signInDocument(
           />
           {props.failed ? (
             <p id="failed" class="trouble" role="alert">
-              That password does not fit. Try again.
+              {props.message ?? 'That password does not fit. Try again.'}
             </p>
           ) : null}
           <button type="submit" class="button primary">

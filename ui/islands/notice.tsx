@@ -1,16 +1,23 @@
 /** @jsxImportSource preact */
-import { useSignal } from '@preact/signals'
+import { signal, useSignal } from '@preact/signals'
 
 import { Icon } from '../icons.tsx'
 import { setDemo } from '../stores/api.ts'
 import { fleet, stream } from '../stores/live.ts'
 
+type Rights = Readonly<{ demoRunning: boolean; mayOperate: boolean }>
+
+/** Null until somebody changed it: then the server's word from when the page was made counts. */
+const demo = signal<boolean | null>(null)
+
 /** What stands over an empty map: how to connect a vehicle, a demo, or the way to sign in. */
-export function Notice() {
+export function Notice({ demoRunning, mayOperate }: Rights) {
   if (stream.state.value === 'signed_out') return <SignedOut />
   fleet.membership.value
-  if (!fleet.known.value || fleet.size > 0) return null
-  return <NoVehicles />
+  const running = demo.value ?? demoRunning
+  if (!fleet.known.value) return null
+  if (fleet.size > 0) return running && mayOperate ? <DemoSign /> : null
+  return <NoVehicles running={running} mayOperate={mayOperate} />
 }
 
 function SignedOut() {
@@ -27,7 +34,7 @@ function SignedOut() {
   )
 }
 
-function NoVehicles() {
+function NoVehicles({ running, mayOperate }: { running: boolean; mayOperate: boolean }) {
   const secure = location.protocol === 'https:'
   const url = `${secure ? 'wss' : 'ws'}://${location.host}/ws`
   return (
@@ -37,7 +44,14 @@ function NoVehicles() {
         The map fills as soon as the first ping arrives. Watch a simulated fleet drive around
         Athens:
       </p>
-      <DemoButton />
+      {mayOperate ? <DemoButton running={running} /> : null}
+      {mayOperate ? null : (
+        <p>
+          <a class="button primary" href="/sign-in">
+            Sign in to start a demo
+          </a>
+        </p>
+      )}
       <details>
         <summary>Connect your own vehicles</summary>
         <ol class="steps">
@@ -59,32 +73,57 @@ function NoVehicles() {
   )
 }
 
-function DemoButton() {
-  const state = useSignal<'idle' | 'starting' | 'started'>('idle')
+function DemoButton({ running }: { running: boolean }) {
+  const busy = useSignal(false)
   const trouble = useSignal('')
   const start = async (): Promise<void> => {
-    state.value = 'starting'
-    trouble.value = ''
-    const answer = await setDemo(true)
-    state.value = answer.ok ? 'started' : 'idle'
-    if (!answer.ok) trouble.value = `The demo did not start: ${answer.message}`
+    busy.value = true
+    trouble.value = await changeDemo(true)
+    busy.value = false
   }
+  const waiting = busy.value || running
   return (
     <p>
-      <button
-        type="button"
-        class="button primary"
-        disabled={state.value !== 'idle'}
-        onClick={() => void start()}
-      >
+      <button type="button" class="button primary" disabled={waiting} onClick={() => void start()}>
         <Icon name="play" />
-        {state.value === 'idle' ? 'Start demo fleet' : 'Starting…'}
+        {waiting ? 'The fleet is setting out…' : 'Start demo fleet'}
       </button>
       <span class="trouble" role="status">
         {trouble.value}
       </span>
     </p>
   )
+}
+
+/** Says that these vehicles are simulated, and ends them. */
+function DemoSign() {
+  const busy = useSignal(false)
+  const trouble = useSignal('')
+  const stop = async (): Promise<void> => {
+    busy.value = true
+    trouble.value = await changeDemo(false)
+    busy.value = false
+  }
+  return (
+    <div class="demo-sign">
+      <span class="dot" data-tone="brass" />
+      {trouble.value === '' ? 'Demo fleet' : trouble.value}
+      <button type="button" disabled={busy.value} onClick={() => void stop()}>
+        Stop
+      </button>
+    </div>
+  )
+}
+
+/** Starts or ends the demo; says what went wrong, or nothing. */
+async function changeDemo(running: boolean): Promise<string> {
+  const answer = await setDemo(running)
+  if (answer.ok) {
+    demo.value = running
+    return ''
+  }
+  if (answer.why === 'signed_out') return 'Sign in first: only who runs this Orrery may do that.'
+  return `The demo did not ${running ? 'start' : 'stop'}: ${answer.message}`
 }
 
 function Copyable({ text }: { text: string }) {
