@@ -49,7 +49,7 @@ test('a thousand commits leave few files and little metadata, and every row', as
   expect(bytesMax).toBeLessThan(10_000_000)
   expect(await rowsIn(storage, clock)).toHaveLength(1_000)
   expect(storage.paths.filter((path) => path.endsWith('.parquet'))).toHaveLength(1_000)
-})
+}, 60_000)
 
 test('every kept snapshot is whole while others expire', async () => {
   const policy = { manifestsMax: 5, snapshotsMin: 4, snapshotsMax: 6, graceMs: 0 }

@@ -116,7 +116,7 @@ test('what was sent is what a reader of the file gets, whatever repeats, changes
     }),
     { numRuns: 150 },
   )
-})
+}, 30_000)
 
 test('a file of some rows holds these, and its numbers are of these alone', async () => {
   const sent = Array.from({ length: 400 }, (_, offset) => pingOf(offset, offset % 90))

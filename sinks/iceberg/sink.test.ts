@@ -53,7 +53,7 @@ test('killed or failing at any step of any append, each batch is stored once', a
       expect(await sinkOver(storage, { clock, seed: 5 }).open(0, never())).toBe(40)
     }
   }
-})
+}, 60_000)
 
 test('writers of different partitions contend, and nothing is lost', async () => {
   const clock = new VirtualClock()

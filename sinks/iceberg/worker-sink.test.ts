@@ -37,7 +37,7 @@ test('a worker that dies in the middle of a batch is started again, and the batc
   expect(lines.join()).toContain('the bronze worker died')
   await sink.close()
   expect(sink.running).toBe(false)
-})
+}, 30_000)
 
 test('a worker that keeps dying is given up, until the window has passed', async () => {
   const clock = new VirtualClock()
@@ -57,7 +57,7 @@ test('a worker that keeps dying is given up, until the window has passed', async
   await clock.advanceMs(1_001)
   expect(await sink.open(0, never())).toBe(-1)
   await sink.close()
-})
+}, 30_000)
 
 test('a failure in the worker comes back with its reason and whether to try again', async () => {
   writeFileSync(join(warehouse, '..', 'orrery-no-folder'), '')
@@ -71,7 +71,7 @@ test('a failure in the worker comes back with its reason and whether to try agai
   await sink.close()
   await sink.close()
   expect(sink.write(batchFor(0, 0), never())).rejects.toThrow(/closed/)
-})
+}, 30_000)
 
 test('a worker that does not answer an aborted write in time is ended, and the next one goes on', async () => {
   const clock = new VirtualClock()
@@ -88,7 +88,7 @@ test('a worker that does not answer an aborted write in time is ended, and the n
   expect(await rows()).toHaveLength(3_000)
   await sink.close()
   expect(clock.waiting).toBe(0)
-})
+}, 30_000)
 
 test('memory goes to the worker and comes back', async () => {
   const sink = new WorkerIcebergSink({ warehouse, clock: systemClock, log: silentLog })
@@ -96,4 +96,4 @@ test('memory goes to the worker and comes back', async () => {
   for (let first = 0; first < 50; first += 10) await sink.write(batchFor(first, first + 9), never())
   expect(await rows()).toHaveLength(50)
   await sink.close()
-})
+}, 30_000)
