@@ -119,7 +119,7 @@ class Shelf {
 
   rewind(offset: number): void {
     for (const [key, versions] of this.states) {
-      const kept = versions.filter((version) => version.offset <= offset).slice(-1)
+      const kept = versions.filter((version) => version.offset <= offset)
       if (kept.length > 0) this.states.set(key, kept)
       else this.states.delete(key)
     }
