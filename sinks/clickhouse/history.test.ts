@@ -10,7 +10,7 @@ import { ClickHouseSink } from './sink.ts'
 import { openTestClickHouse } from './testing.ts'
 
 const BASE_US = 1_790_000_000_000_000
-const LIMITS = { fixesMax: 5, tiesMax: 10, requestsMax: 3 }
+const LIMITS = { fixesMax: 5, tiesMax: 100, requestsMax: 3 }
 const facts: MovementFact[] = []
 let engine: ClickHouse
 let history: ClickHouseHistory
@@ -58,15 +58,19 @@ const fixOf = ({ eventTimeUs, status, lat, lng }: MovementFact) => ({
 })
 
 test('a page holds the nearest fixes on both sides, bit for bit, and says how far it is complete', async () => {
-  const [page] = await history.load([request("it's", 600)], all)
   const own = facts
     .filter((fact) => fact.sessionId === "it's")
     .sort((a, b) => a.eventTimeUs - b.eventTimeUs)
-  const before = own.filter((fact) => fact.eventTimeUs <= BASE_US + 600).slice(-5)
-  const after = own.filter((fact) => fact.eventTimeUs > BASE_US + 600).slice(0, 5)
-  expect(page?.fixes).toEqual([...before, ...after].map(fixOf))
-  expect(page?.fromUs).toBe(before[0]?.eventTimeUs ?? 0)
-  expect(page?.toUs).toBe(after.at(-1)?.eventTimeUs ?? 0)
+  for (const afterUs of [600, 601]) {
+    const [page] = await history.load([request("it's", afterUs)], all)
+    const before = own.filter((fact) => fact.eventTimeUs < BASE_US + afterUs).slice(-5)
+    const at = own.filter((fact) => fact.eventTimeUs === BASE_US + afterUs)
+    const after = own.filter((fact) => fact.eventTimeUs > BASE_US + afterUs).slice(0, 5)
+    expect(at).toHaveLength(afterUs === 601 ? 1 : 0)
+    expect(page?.fixes).toEqual([...before, ...at, ...after].map(fixOf))
+    expect(page?.fromUs).toBe(before[0]?.eventTimeUs ?? 0)
+    expect(page?.toUs).toBe(after.at(-1)?.eventTimeUs ?? 0)
+  }
 })
 
 test('a page is open where the session’s life ends', async () => {
@@ -97,21 +101,45 @@ test('another partition’s fixes are another session’s', async () => {
   expect(page?.fixes).toEqual([])
 })
 
-test('fixes at one event time are not cut apart', async () => {
+test('all fixes at the asked event time are there, and the neighbours of that time', async () => {
   const [page] = await history.load([request('ties', 3)], all)
-  expect(page?.fixes).toHaveLength(8)
-  expect(page?.fromUs).toBe(BASE_US + 3)
-  expect(page?.toUs).toBe(Infinity)
+  expect(page?.fixes.map((fix) => [fix.eventTimeUs - BASE_US, fix.lat])).toEqual([
+    [2, expect.any(Number)],
+    ...[0, 1, 2, 3, 4, 5, 6, 7].map((lat) => [3, lat]),
+  ])
+  expect([page?.fromUs, page?.toUs]).toEqual([-Infinity, Infinity])
 })
 
-test('an event time that too many fixes share is left out of the page, and the page says so', async () => {
-  const [page] = await history.load([request('crowd', 7)], all)
-  expect(page?.fixes.map((fix) => fix.eventTimeUs - BASE_US)).toEqual([6, 7, 8])
-  expect(page?.fromUs).toBe(BASE_US + 6)
+test('where fixes of one event time are cut apart, the page ends short of it, with the nearest beside it', async () => {
+  const [late, early] = await Promise.all([
+    history.load([request('crowd', 7)], all),
+    history.load([request('crowd', 1)], all),
+  ])
+  const seen = (page = late[0]) => page?.fixes.map((fix) => [fix.eventTimeUs - BASE_US, fix.status])
+  // One at 6, 7 and 8, thirty at 5: the last in the order of fixes are the nearest from above.
+  expect(
+    seen()
+      ?.slice(-3)
+      .map(([time]) => time),
+  ).toEqual([6, 7, 8])
+  expect(late[0]?.fixes.slice(0, 4).map((fix) => fix.lat)).toEqual([26, 27, 28, 29])
+  expect(late[0]?.fromUs).toBe(BASE_US + 6)
+  expect(early[0]?.fixes.map((fix) => fix.lat)).toEqual([0, 1, 2, 3, 4])
+  expect([early[0]?.fromUs, early[0]?.toUs]).toEqual([-Infinity, BASE_US + 4])
+})
+
+test('more fixes at one event time than are looked at end the looking, in one way always', async () => {
+  const few = new ClickHouseHistory(engine, { ...LIMITS, tiesMax: 10 })
+  const [page] = await few.load([request('crowd', 5)], all)
+  expect(page?.fixes.slice(0, 10).map((fix) => fix.lat)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  expect(page?.fixes).toHaveLength(13)
 })
 
 test('more requests than one statement takes are answered in order', async () => {
-  const asked = [600, 0, 1_300, 200, 900, 40, 777].map((afterUs) => request("it's", afterUs))
+  const asked = [600, 0, 1_300, 200, 900, 40, 777].flatMap((afterUs, at) => [
+    request("it's", afterUs),
+    request(['ties', 'crowd', 'edge', 'nobody'][at % 4] ?? '', afterUs % 9),
+  ])
   const together = await history.load(asked, all)
   const alone = await Promise.all(asked.map((each) => history.load([each], all)))
   expect(together).toEqual(alone.flat())
@@ -123,13 +151,9 @@ test('times near the end of exact numbers, negative zero and the smallest number
   expect(page?.fixes).toEqual([{ eventTimeUs, status: 'en_route', lat: -0, lng: 5e-324 }])
 })
 
-test('a session is found by the table’s key', async () => {
+test('sessions are found by the table’s key', async () => {
   const plan = await engine.query(
-    "EXPLAIN indexes = 1 SELECT event_time_us FROM session_movements WHERE session_id = 'ties' AND " +
-      "timestamp <= fromUnixTimestamp64Milli(toInt64(1790000000000), 'UTC') " +
-      'ORDER BY timestamp DESC, event_time_us DESC LIMIT 5 WITH TIES',
+    "EXPLAIN indexes = 1 SELECT event_time_us FROM session_movements WHERE session_id IN ('ties', 'edge')",
   )
-  const text = plan.join('\n')
-  expect(text).toMatch(/PrimaryKey\s+Keys:\s+session_id\s+timestamp/)
-  expect(text).toContain('InReverseOrder')
+  expect(plan.join('\n')).toMatch(/PrimaryKey\s+Keys:\s+session_id/)
 })

@@ -1,17 +1,21 @@
 import type { Fix, HistoryPage, HistoryRequest } from '../../actors/model/history.ts'
+import { STATUSES } from '../../actors/model/ping.ts'
 import { type ClickHouse, numberOf, type Row, textOf } from './engine.ts'
 import { sqlInt, sqlText } from './sql-text.ts'
 
 export type HistoryLimits = Readonly<{
-  /** Fixes on each side of the asked event time; a page ends there. */
+  /** Fixes before, and after, the asked event time; a page ends there. */
   fixesMax: number
-  /** Fixes at one event time that are still looked at. */
+  /**
+   * Fixes at the asked event time itself. Of more than that the first in the order of fixes are seen, and a
+   * repeat of one of the others is taken for new: no vehicle is at so many places in one microsecond.
+   */
   tiesMax: number
-  /** Requests put into one statement. */
+  /** Sessions put into one statement. */
   requestsMax: number
 }>
 
-export const HISTORY_LIMITS: HistoryLimits = { fixesMax: 500, tiesMax: 20_000, requestsMax: 32 }
+export const HISTORY_LIMITS: HistoryLimits = { fixesMax: 250, tiesMax: 50_000, requestsMax: 64 }
 
 /** The stored part of a session's fixes; facts on their way to the store are merged in by the pipeline. */
 export class ClickHouseHistory {
@@ -26,80 +30,113 @@ export class ClickHouseHistory {
   /**
    * Pages around each request's event time, in order of the requests, from facts of offsets up to
    * `storedThrough` and below the request's own: what was written above it by a run before is left out.
-   * A page holds the asked event time, unless more than `tiesMax` fixes share it.
+   * A page holds the asked event time, and the nearest fix on both sides where there is one: it may stand
+   * just outside of the stretch that is complete.
    */
   async load(
     requests: readonly HistoryRequest[],
     options: Readonly<{ storedThrough: number }>,
   ): Promise<readonly HistoryPage[]> {
-    const { requestsMax } = this.#limits
-    const pages: HistoryPage[] = []
-    for (let first = 0; first < requests.length; first += requestsMax) {
-      const some = requests.slice(first, first + requestsMax)
-      pages.push(...(await this.#loadSome(some, options.storedThrough)))
-    }
-    return pages
-  }
-
-  async #loadSome(
-    requests: readonly HistoryRequest[],
-    storedThrough: number,
-  ): Promise<HistoryPage[]> {
-    const sides = requests.flatMap((request, index) => [
-      this.#sideSql(request, storedThrough, index * 2, 'before'),
-      this.#sideSql(request, storedThrough, index * 2 + 1, 'after'),
-    ])
-    const found: Row[][] = sides.map(() => [])
-    for (const row of await this.#engine.query(sides.join('\nUNION ALL\n'))) {
-      found[numberOf(row[0])]?.push(row)
-    }
-    return requests.map((_, index) => {
-      const before = this.#side(found[index * 2] ?? [])
-      const after = this.#side(found[index * 2 + 1] ?? [])
-      return {
-        fixes: [...before.fixes.reverse(), ...after.fixes],
-        fromUs: before.endUs === null ? -Infinity : before.endUs + (before.cut ? 1 : 0),
-        toUs: after.endUs === null ? Infinity : after.endUs - (after.cut ? 1 : 0),
+    const pages = new Map<HistoryRequest, HistoryPage>()
+    for (const some of this.#statements(requests)) {
+      const rows = await this.#engine.query(this.#sql(some, options.storedThrough))
+      const found = some.map((): Row[] => [])
+      for (const row of rows) found[numberOf(row[0]) - 1]?.push(row)
+      for (const [index, request] of some.entries()) {
+        pages.set(request, await this.#page(request, options.storedThrough, found[index] ?? []))
       }
-    })
+    }
+    return requests.map((request) => pages.get(request) ?? EMPTY_PAGE)
   }
 
-  /** One side of a request, nearest first. All fixes at the last event time come too, up to `tiesMax`. */
-  #sideSql(
-    request: HistoryRequest,
-    storedThrough: number,
-    side: number,
-    which: 'before' | 'after',
-  ): string {
-    const { fixesMax, tiesMax } = this.#limits
-    const [compare, atLeast, order] = which === 'before' ? ['<=', '<=', 'DESC'] : ['>', '>=', 'ASC']
-    const eventTimeUs = sqlInt(request.eventTimeUs)
-    const milliseconds = sqlInt(Math.floor(request.eventTimeUs / 1_000))
-    const through = sqlInt(Math.min(storedThrough, request.beforeOffset - 1))
+  /** Requests that fit into one statement: so many, and no session twice. */
+  #statements(requests: readonly HistoryRequest[]): HistoryRequest[][] {
+    const statements: Map<string, HistoryRequest>[] = []
+    const seen = new Map<string, number>()
+    for (const request of requests) {
+      const key = `${request.partition} ${request.sessionId}`
+      let place = seen.get(key) ?? 0
+      while ((statements[place]?.size ?? 0) >= this.#limits.requestsMax) place += 1
+      const statement = statements[place] ?? new Map<string, HistoryRequest>()
+      statements[place] = statement.set(key, request)
+      seen.set(key, place + 1)
+    }
+    return statements.map((statement) => [...statement.values()])
+  }
+
+  /**
+   * One reading of the table for all sessions, the fixes before, at and after the event time nearest first:
+   * what it costs is the parts, not the sessions.
+   */
+  #sql(requests: readonly HistoryRequest[], storedThrough: number): string {
+    const ids = requests.map(({ sessionId }) => sqlText(sessionId)).join(', ')
+    const list = (of: (request: HistoryRequest, index: number) => number): string =>
+      `CAST([${requests.map((request, index) => sqlInt(of(request, index))).join(', ')}], 'Array(Int64)')`
+    const through = list(({ beforeOffset }) => Math.min(storedThrough, beforeOffset - 1))
     return (
-      `SELECT ${sqlInt(side)} AS side, event_time_us, status, current_lat, current_lon FROM (` +
-      `SELECT event_time_us, status, current_lat, current_lon FROM session_movements ` +
-      `WHERE session_id = ${sqlText(request.sessionId)} ` +
-      `AND timestamp ${atLeast} fromUnixTimestamp64Milli(toInt64(${milliseconds}), 'UTC') ` +
-      `AND event_time_us ${compare} ${eventTimeUs} ` +
-      `AND \`partition\` = ${sqlInt(request.partition)} AND toInt64(\`offset\`) <= ${through} ` +
-      `ORDER BY timestamp ${order}, event_time_us ${order} ` +
-      `LIMIT ${sqlInt(fixesMax)} WITH TIES) LIMIT ${sqlInt(fixesMax + tiesMax)}`
+      `SELECT request, side, event_time_us, status, current_lat, current_lon FROM (` +
+      `SELECT transform(session_id, [${ids}], ${list((_, index) => index + 1)}, toInt64(0)) AS request, ` +
+      `event_time_us - ${list(({ eventTimeUs }) => eventTimeUs)}[request] AS away, ` +
+      `sign(away) AS side, event_time_us, status, current_lat, current_lon ` +
+      `FROM session_movements WHERE session_id IN (${ids}) ` +
+      `AND \`partition\` = ${list(({ partition }) => partition)}[request] ` +
+      `AND toInt64(\`offset\`) <= ${through}[request]) ` +
+      `ORDER BY request, side, abs(away), ${inOrder('if(side < 0, -1, 1)')} ` +
+      `LIMIT ${sqlInt(this.#limits.fixesMax + 1)} BY request, side`
     )
   }
 
-  #side(rows: readonly Row[]): { fixes: Fix[]; endUs: number | null; cut: boolean } {
-    const { fixesMax, tiesMax } = this.#limits
-    const fixes = rows.map(toFix)
-    if (fixes.length < fixesMax) return { fixes, endUs: null, cut: false }
-    const endUs = fixes.at(-1)?.eventTimeUs ?? 0
-    if (fixes.length < fixesMax + tiesMax) return { fixes, endUs, cut: false }
-    // Too many at its last event time: that time is not complete, so the page ends short of it.
-    return { fixes: fixes.filter((fix) => fix.eventTimeUs !== endUs), endUs, cut: true }
+  async #page(
+    request: HistoryRequest,
+    storedThrough: number,
+    rows: readonly Row[],
+  ): Promise<HistoryPage> {
+    const { fixesMax } = this.#limits
+    const side = (which: number): Fix[] =>
+      rows.filter((row) => numberOf(row[1]) === which).map(toFix)
+    const [before, at, after] = [side(-1), side(0), side(1)]
+    const all = at.length > fixesMax ? await this.#allAt(request, storedThrough) : at
+    return {
+      fixes: [...before.slice(0, fixesMax).reverse(), ...all, ...after.slice(0, fixesMax)],
+      fromUs: endOf(before, fixesMax, 1) ?? -Infinity,
+      toUs: endOf(after, fixesMax, -1) ?? Infinity,
+    }
+  }
+
+  /** The fixes at exactly the event time of a request, when they are too many for a page's side. */
+  async #allAt(request: HistoryRequest, storedThrough: number): Promise<Fix[]> {
+    const { sessionId, partition, eventTimeUs, beforeOffset } = request
+    const rows = await this.#engine.query(
+      `SELECT 0, 0, event_time_us, status, current_lat, current_lon FROM session_movements ` +
+        `WHERE session_id = ${sqlText(sessionId)} AND event_time_us = ${sqlInt(eventTimeUs)} ` +
+        `AND timestamp = fromUnixTimestamp64Milli(toInt64(${sqlInt(Math.floor(eventTimeUs / 1_000))}), 'UTC') ` +
+        `AND \`partition\` = ${sqlInt(partition)} ` +
+        `AND toInt64(\`offset\`) <= ${sqlInt(Math.min(storedThrough, beforeOffset - 1))} ` +
+        `ORDER BY ${inOrder('1')} LIMIT ${sqlInt(this.#limits.tiesMax)}`,
+    )
+    return rows.map(toFix)
   }
 }
 
-function toFix([, eventTimeUs, status, lat, lng]: Row): Fix {
+const EMPTY_PAGE: HistoryPage = { fixes: [], fromUs: -Infinity, toUs: Infinity }
+
+/** The order that a session puts fixes of one event time in: status, then position; `factor` −1 turns it round. */
+function inOrder(factor: string): string {
+  const statuses = STATUSES.map(sqlText).join(', ')
+  const ranks = STATUSES.map((_, rank) => sqlInt(rank)).join(', ')
+  const rank = `transform(status, [${statuses}], [${ranks}], ${sqlInt(STATUSES.length)})`
+  return [rank, 'current_lat', 'current_lon'].map((each) => `${factor} * ${each}`).join(', ')
+}
+
+/** Up to where a side is complete, null for its whole life. Where fixes of one event time are cut, short of it. */
+function endOf(nearestFirst: readonly Fix[], fixesMax: number, inward: number): number | null {
+  const last = nearestFirst[fixesMax - 1]
+  const next = nearestFirst[fixesMax]
+  if (!last || !next) return null
+  return next.eventTimeUs === last.eventTimeUs ? last.eventTimeUs + inward : last.eventTimeUs
+}
+
+function toFix([, , eventTimeUs, status, lat, lng]: Row): Fix {
   return {
     eventTimeUs: numberOf(eventTimeUs),
     status: textOf(status),

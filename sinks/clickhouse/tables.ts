@@ -4,7 +4,8 @@
  *
  * Data tables keep a window of tokens: a batch sent again in it is stored once. Parts are synced as they
  * are written, because the journal lets go of what is acknowledged here. Movements are merged in bigger
- * steps than ClickHouse's own (base 5): at five parts a second that halves what merging costs.
+ * steps than ClickHouse's own (base 5): at five parts a second that halves what merging costs. Their index
+ * is finer (1,024 rows instead of 8,192): history asks for many sessions of few rows at once.
  */
 export const MIGRATIONS: readonly Readonly<{ name: string; statements: readonly string[] }>[] = [
   { name: 'silver tables', statements: [...silverTables(), ...silverViews()] },
@@ -48,7 +49,8 @@ function silverTables(): string[] {
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (session_id, timestamp)
 SETTINGS${KEPT},
-  merge_selector_base = 10`,
+  merge_selector_base = 10,
+  index_granularity = 1024`,
 
     `CREATE TABLE IF NOT EXISTS session_headers (
   session_id String,
