@@ -135,14 +135,3 @@ function cutsAt(ring: readonly Point[], from: Point, dx: number, dy: number, cut
     a = b
   }
 }
-
-/** A ring moved into a box, corner by corner. */
-export function clipToBox(
-  ring: readonly Point[],
-  box: Readonly<{ xMin: number; xMax: number; yMin: number; yMax: number }>,
-): Point[] {
-  return ring.map(({ x, y }) => ({
-    x: Math.min(box.xMax, Math.max(box.xMin, x)),
-    y: Math.min(box.yMax, Math.max(box.yMin, y)),
-  }))
-}

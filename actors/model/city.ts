@@ -1,5 +1,4 @@
 import {
-  clipToBox,
   type LatLng,
   outsideOf,
   type Point,
@@ -54,7 +53,6 @@ export const CITY_ATTRIBUTION = 'Stylised map of Athens: Orrery’s own, not sur
 /** Where the city is centred: Athens. */
 export const CITY_CENTRE: LatLng = { lat: 37.9838, lng: 23.7275 }
 
-const BUILT_UP = { xMin: -11_000, xMax: 9_500, yMin: -11_500, yMax: 12_000 }
 const SEA_FAR = '37.7000,23.7900 37.7000,23.4000 37.9630,23.4000'
 
 /** Makes the stylised Athens: the same one every time, from hand-written avenues, quarters and shores. */
@@ -121,14 +119,13 @@ function quarterStreets(closed: readonly Shape[]): Street[] {
 
 /** The part of the plane that is nearer to this quarter than to any other. */
 function cellOf(quarter: Quarter, all: readonly Quarter[]): Point[] {
-  const reach = 2_600
   const { x, y } = quarter.at
-  let cell: Point[] = [
-    { x: x - reach, y: y - reach },
-    { x: x + reach, y: y - reach },
-    { x: x + reach, y: y + reach },
-    { x: x - reach, y: y + reach },
-  ]
+  // At the edge of the city a quarter has no neighbour: it ends in a rough circle.
+  let cell = Array.from({ length: 11 }, (_, corner): Point => {
+    const angle = (corner / 11) * 2 * Math.PI + quarter.angle
+    const reach = 1_650 + 250 * Math.sin(corner * 2.3 + quarter.angle * 7)
+    return { x: x + reach * Math.cos(angle), y: y + reach * Math.sin(angle) }
+  })
   for (const other of all) {
     if (other === quarter) continue
     const nx = other.at.x - x
@@ -136,7 +133,7 @@ function cellOf(quarter: Quarter, all: readonly Quarter[]): Point[] {
     const limit = (nx * (other.at.x + x) + ny * (other.at.y + y)) / 2
     cell = clipHalf(cell, nx, ny, limit)
   }
-  return clipToBox(cell, BUILT_UP)
+  return cell
 }
 
 /** Keeps the side of a convex ring where nx·x + ny·y ≤ limit. */
