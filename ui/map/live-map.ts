@@ -13,8 +13,12 @@ import { CameraTracker } from './camera.ts'
 import { FleetLayer } from './fleet-layer.ts'
 import { paletteOf } from './palette.ts'
 
+/** Following rests until then: the map is on a flight of its own, which a nudge would end. */
+type Pause = { untilMs: number }
+
 export type MapOptions = Readonly<{ tilesUrl: string; tilesAttribution: string }>
 
+const FLIGHT_MS = 450
 const ZOOM_FIRST = 12
 const ZOOM_CLOSE = 15
 /** One frame in 33 ms is enough for cars; under a hand every frame counts. */
@@ -48,8 +52,9 @@ export function mountMap(box: HTMLElement, options: MapOptions): void {
   })
   void document.fonts.load('500 12px "Inter Variable"').then(() => base.fontsCame())
   const hover = listenToPointer(map, layer)
-  keepCamera(map)
-  runFrames(map, layer, hover)
+  const pause: Pause = { untilMs: 0 }
+  keepCamera(map, pause)
+  runFrames(map, layer, hover, pause)
 }
 
 function makeMap(box: HTMLElement): L.Map {
@@ -118,7 +123,7 @@ function listenToPointer(map: L.Map, layer: FleetLayer): { vehicle: Vehicle | nu
 }
 
 /** Camera from and to the address; the first look at a fleet; what the list or a key asks to see. */
-function keepCamera(map: L.Map): void {
+function keepCamera(map: L.Map, pause: Pause): void {
   let ownMove = camera.peek() !== null
   map.on('moveend', () => {
     if (!ownMove || following.peek()) return
@@ -157,6 +162,7 @@ function keepCamera(map: L.Map): void {
     if (!vehicle) return
     shown = reveals.value
     ownMove = true
+    pause.untilMs = performance.now() + FLIGHT_MS
     const zoom = Math.max(map.getZoom(), ZOOM_CLOSE - 1)
     const zoomTo = following.peek() ? Math.max(zoom, ZOOM_CLOSE) : zoom
     const at = map.project(vehicle, zoomTo).add([coveredPx(map) / 2, 0])
@@ -182,7 +188,12 @@ function fit(map: L.Map, animate: boolean): void {
   map.fitBounds(bounds, { padding: [24, 24], maxZoom: ZOOM_CLOSE, animate })
 }
 
-function runFrames(map: L.Map, layer: FleetLayer, hover: { vehicle: Vehicle | null }): void {
+function runFrames(
+  map: L.Map,
+  layer: FleetLayer,
+  hover: { vehicle: Vehicle | null },
+  pause: Pause,
+): void {
   const tracker = new CameraTracker(map)
   let passes = matcher(filter.peek())
   let moving = false
@@ -205,7 +216,8 @@ function runFrames(map: L.Map, layer: FleetLayer, hover: { vehicle: Vehicle | nu
     drawnMs = nowMs
     asked = false
     const chosen = selected.peek() === null ? null : fleet.find(selected.peek() ?? '')
-    if (chosen && following.peek() && !busy) keepCentred(map, chosen, nowMs)
+    const follows = following.peek() && !busy && nowMs > pause.untilMs
+    if (chosen && follows) keepCentred(map, chosen, nowMs)
     const pointed = hover.vehicle
     layer.draw(nowMs, tracker.now(nowMs), {
       selected: chosen,

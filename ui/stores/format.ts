@@ -29,7 +29,7 @@ export function figure(value: number): string {
 
 /** Metres as `840 m` or `12.4 km`. */
 export function distance(metres: number): string {
-  if (metres < 1_000) return `${Math.round(metres / 10) * 10} m`
+  if (metres < 995) return `${Math.round(metres / 10) * 10} m`
   return `${(metres / 1_000).toFixed(metres < 100_000 ? 1 : 0)} km`
 }
 
