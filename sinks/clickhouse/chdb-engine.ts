@@ -139,8 +139,7 @@ class ChdbEngine implements ClickHouse {
       const kill = `KILL QUERY WHERE Settings['log_comment'] = '${CONSOLE_COMMENT}' ASYNC`
       await this.#pools.write.use((session) => run(session, kill))
     }
-    await this.#drain()
-    for (const pool of Object.values(this.#pools)) pool.close()
+    await Promise.all(Object.values(this.#pools).map((pool) => pool.close()))
     await this.#drain()
   }
 

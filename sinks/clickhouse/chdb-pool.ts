@@ -9,6 +9,7 @@ export class ChdbPool {
   readonly #count: number
   #idle: Session[] = []
   #waiting: (() => void)[] = []
+  #closed = false
 
   private constructor(open: () => Promise<Session>, count: number, waitingMax: number) {
     this.#open = open
@@ -47,11 +48,18 @@ export class ChdbPool {
     }
   }
 
-  close(): void {
+  /** Refuses what waits, lets what runs end (its rinsing too), then closes every connection. */
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const wake of this.#waiting.splice(0)) wake()
+    while (this.#idle.length < this.#count) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
     for (const session of this.#idle) session.close()
   }
 
   async #take(): Promise<Session> {
+    this.#refuseWhenClosed()
     let session = this.#idle.pop()
     while (!session) {
       if (this.#waiting.length >= this.#waitingMax) {
@@ -60,9 +68,14 @@ export class ChdbPool {
         })
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      this.#refuseWhenClosed()
       session = this.#idle.pop()
     }
     return session
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new OrreryError('closed', 'ClickHouse is closed')
   }
 }
 
