@@ -50,6 +50,7 @@ export class Live implements LiveFeed {
     this.#clock = clock
     this.#feed = new Feed({
       epoch: nanoid(10),
+      nowMs: clock.nowMs(),
       limits: {
         vehiclesMax: 200_000,
         completedStayMs: 30_000,
@@ -92,17 +93,15 @@ export class Live implements LiveFeed {
     this.#ackP95 = new RecentQuantile(sources.ackMs, 0.95, RECENT_S)
     this.#queryableP95 = new RecentQuantile(sources.queryableMs, 0.95, RECENT_S)
     for (const stored of sources.states.live()) {
-      this.#restore(stored.key.slice('session:'.length), sources.directory.decode(stored))
+      this.#restore(sources.directory.idOf(stored.key), sources.directory.decode(stored))
     }
   }
 
   accept(fact: Fact): void {
-    if (fact.kind === 'movement' && !this.#feed.has(fact.sessionId)) {
-      // It had left the map as silent and is heard again.
-      const cell = this.#sources?.directory.peek(`session:${fact.sessionId}`)
-      if (cell) this.#restore(fact.sessionId, cell.state)
-    }
-    this.#feed.accept(fact, this.#clock.nowMs())
+    if (this.#feed.accept(fact) || fact.kind !== 'movement') return
+    // It had left the map as silent and is heard again.
+    const cell = this.#sources?.directory.peek(fact.sessionId)
+    if (cell) this.#restore(fact.sessionId, cell.state)
   }
 
   start(): void {

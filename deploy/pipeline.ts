@@ -89,7 +89,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     {
       ...shared,
       partition: PARTITION,
-      keyOf: (ping) => `session:${ping.sessionId}`,
+      idOf: (ping) => ping.sessionId,
       history: joinedHistory(new ClickHouseHistory(engine), silver),
       received: receivedTarget(bronze),
       derived: derivedTarget(silver, metrics, options.listen),

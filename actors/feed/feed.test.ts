@@ -5,7 +5,7 @@ import { POSITION_STRIDE, unpackPosition } from '../model/live.ts'
 import { Feed } from './feed.ts'
 
 const LIMITS = { vehiclesMax: 3, completedStayMs: 1_000, silentStayMs: 5_000, deltasMax: 4 }
-const feedOf = () => new Feed({ epoch: 'e', limits: LIMITS })
+const feedOf = () => new Feed({ epoch: 'e', nowMs: 0, limits: LIMITS })
 const name = { partition: 0, offset: 0, part: 0 }
 
 const header = (sessionId: string, orderId = 'o'): HeaderFact => ({
@@ -55,9 +55,9 @@ const status = (sessionId: string, to: StatusFact['status']): StatusFact => ({
 
 test('a tick makes one delta of everything since the last', () => {
   const feed = feedOf()
-  feed.accept(header('a'), 0)
-  feed.accept(movement('a', { lat: 38.05 }), 0)
-  feed.accept(movement('a'), 0)
+  feed.accept(header('a'))
+  feed.accept(movement('a', { lat: 38.05 }))
+  feed.accept(movement('a'))
   const first = feed.tick(10)
   expect(first?.seq).toBe(1)
   expect(first?.delta.add?.map((vehicle) => vehicle.sessionId)).toEqual(['a'])
@@ -78,9 +78,9 @@ test('a tick makes one delta of everything since the last', () => {
 
 test('a late fix changes the distance, not the place', () => {
   const feed = feedOf()
-  feed.accept(header('a'), 0)
-  feed.accept(movement('a'), 0)
-  feed.accept(movement('a', { late: true, lat: 30, travelledCm: 20_000, eventTimeUs: 1 }), 0)
+  feed.accept(header('a'))
+  feed.accept(movement('a'))
+  feed.accept(movement('a', { late: true, lat: 30, travelledCm: 20_000, eventTimeUs: 1 }))
   expect(unpackPosition(feed.tick(0)?.delta.pos ?? [], 0)).toMatchObject({
     lat: 38.1,
     fixMs: 5_000,
@@ -90,10 +90,10 @@ test('a late fix changes the distance, not the place', () => {
 
 test('a completed delivery stays a while and leaves; a fix after it does not open it again', () => {
   const feed = feedOf()
-  feed.accept(header('a'), 0)
-  feed.accept(movement('a', { status: 'completed' }), 0)
-  feed.accept(status('a', 'completed'), 0)
-  feed.accept(movement('a', { status: 'en_route', lat: 38.2 }), 0)
+  feed.accept(header('a'))
+  feed.accept(movement('a', { status: 'completed' }))
+  feed.accept(status('a', 'completed'))
+  feed.accept(movement('a', { status: 'en_route', lat: 38.2 }))
   const delta = feed.tick(500)?.delta
   expect(unpackPosition(delta?.pos ?? [], 0)).toMatchObject({ status: 'completed', lat: 38.2 })
   expect(delta?.events).toMatchObject([{ sessionId: 'a', status: 'completed', atMs: 6_000 }])
@@ -103,22 +103,27 @@ test('a completed delivery stays a while and leaves; a fix after it does not ope
 
 test('a silent one that is heard again stays', () => {
   const feed = feedOf()
-  feed.accept(header('a'), 0)
-  feed.accept(
-    { ...name, kind: 'alert', sessionId: 'a', alert: 'silent', dueMs: 0, firedMs: 0, late: false },
-    0,
-  )
+  feed.accept(header('a'))
+  feed.accept({
+    ...name,
+    kind: 'alert',
+    sessionId: 'a',
+    alert: 'silent',
+    dueMs: 0,
+    firedMs: 0,
+    late: false,
+  })
   expect(feed.silentCount).toBe(1)
-  feed.accept(movement('a'), 0)
+  feed.accept(movement('a'))
   feed.tick(10_000)
   expect([feed.silentCount, feed.vehicles]).toEqual([0, 1])
 })
 
 test('who comes back gets what it missed, or is told to take a snapshot', () => {
   const feed = feedOf()
-  feed.accept(header('a'), 0)
+  feed.accept(header('a'))
   for (let tick = 0; tick < 20; tick++) {
-    feed.accept(movement('a', { lat: 38 + tick / 100 }), 0)
+    feed.accept(movement('a', { lat: 38 + tick / 100 }))
     feed.tick(tick)
   }
   expect(feed.seq).toBe(20)
@@ -131,16 +136,16 @@ test('who comes back gets what it missed, or is told to take a snapshot', () => 
 
 test('the map shows so many vehicles and no more', () => {
   const feed = feedOf()
-  for (const id of ['a', 'b', 'c', 'd']) feed.accept(header(id), 0)
+  for (const id of ['a', 'b', 'c', 'd']) feed.accept(header(id))
   expect(feed.vehicles).toBe(3)
-  feed.accept(movement('d'), 0)
+  feed.accept(movement('d'))
   expect(feed.snapshot(0).vehicles.map((vehicle) => vehicle.sessionId)).toEqual(['a', 'b', 'c'])
 })
 
 test('a revised header renames the vehicle under its handle', () => {
   const feed = feedOf()
-  feed.accept(header('a'), 0)
+  feed.accept(header('a'))
   feed.tick(0)
-  feed.accept(header('a', 'other'), 0)
+  feed.accept(header('a', 'other'))
   expect(feed.tick(1)?.delta.add).toMatchObject([{ handle: 1, orderId: 'other' }])
 })

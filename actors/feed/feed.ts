@@ -37,6 +37,7 @@ export type FeedSession = Readonly<{
 export type FeedOptions = Readonly<{
   /** Names this run of the process: event ids of another run mean nothing. */
   epoch: string
+  nowMs: number
   limits: Readonly<{
     vehiclesMax: number
     /** How long a completed delivery stays on the map. */
@@ -60,6 +61,8 @@ export class Feed {
   readonly #tracks = new Map<string, Track>()
   readonly #ring: DeltaRing
   #nextHandle = 1
+  /** Wall clock of the last tick: near enough for when a vehicle leaves. */
+  #nowMs: number
   readonly #leaving = new Map<Track, number>()
   #added = new Set<Track>()
   #moved = new Set<Track>()
@@ -69,6 +72,7 @@ export class Feed {
   constructor(options: FeedOptions) {
     this.epoch = options.epoch
     this.#limits = options.limits
+    this.#nowMs = options.nowMs
     this.#ring = new DeltaRing(options.limits.deltasMax)
   }
 
@@ -112,44 +116,39 @@ export class Feed {
     track.travelledM = session.travelledCm / 100
   }
 
-  accept(fact: Fact, nowMs: number): void {
+  /** Takes a fact; false when it is about a session that the map does not know. */
+  accept(fact: Fact): boolean {
     switch (fact.kind) {
       case 'header':
         this.#header(fact)
-        return
+        return true
       case 'movement':
-        this.#movement(fact)
-        return
+        return this.#movement(fact)
       case 'status': {
         const track = this.#tracks.get(fact.sessionId)
-        if (!track) return
+        if (!track) return false
         this.#tell(track, fact.status, Math.floor(fact.eventTimeUs / 1_000))
-        if (fact.status === 'completed')
-          this.#leaving.set(track, nowMs + this.#limits.completedStayMs)
-        return
+        if (fact.status === 'completed') this.#leaveIn(track, this.#limits.completedStayMs)
+        return true
       }
       case 'alert': {
         const track = this.#tracks.get(fact.sessionId)
-        if (!track) return
+        if (!track) return false
         track.status = 'silent'
-        this.#leaving.set(track, nowMs + this.#limits.silentStayMs)
+        this.#leaveIn(track, this.#limits.silentStayMs)
         this.#moved.add(track)
         this.#tell(track, 'silent', fact.firedMs)
-        return
+        return true
       }
       case 'pings':
       case 'dead_letter':
-        return
+        return true
     }
-  }
-
-  /** Whether a session is on the map. */
-  has(sessionId: string): boolean {
-    return this.#tracks.has(sessionId)
   }
 
   /** Makes one delta of everything since the last tick; null when nothing changed. */
   tick(nowMs: number): SequencedDelta | null {
+    this.#nowMs = nowMs
     const gone = this.#leave(nowMs)
     if (this.#added.size + this.#moved.size + this.#events.length + gone.length === 0) return null
     const pos: number[] = []
@@ -159,8 +158,9 @@ export class Feed {
       ...(this.#added.size > 0 && { add: Array.from(this.#added, (track) => track.vehicle) }),
       ...(pos.length > 0 && { pos }),
       ...(gone.length > 0 && { gone }),
-      ...(this.#events.length > 0 && { events: this.#events.slice(-EVENTS_MAX) }),
+      ...(this.#events.length > 0 && { events: this.#events }),
     }
+    this.#recentEvents = [...this.#recentEvents, ...this.#events].slice(-EVENTS_MAX)
     this.#added.clear()
     this.#moved.clear()
     this.#events = []
@@ -211,12 +211,12 @@ export class Feed {
     return track
   }
 
-  #movement(fact: MovementFact): void {
+  #movement(fact: MovementFact): boolean {
     const track = this.#tracks.get(fact.sessionId)
-    if (!track) return
+    if (!track) return false
     track.travelledM = fact.travelledCm / 100
     this.#moved.add(track)
-    if (fact.late) return
+    if (fact.late) return true
     track.lat = fact.lat
     track.lng = fact.lng
     track.fixMs = Math.floor(fact.eventTimeUs / 1_000)
@@ -224,9 +224,10 @@ export class Feed {
     track.headingDeg = fact.headingDeg ?? track.headingDeg
     track.remainingM = fact.remainingCm / 100
     // Completed is final: a fix after it moves the vehicle, not the delivery.
-    if (track.status === 'completed') return
+    if (track.status === 'completed') return true
     if (track.status === 'silent') this.#leaving.delete(track)
     track.status = fact.status
+    return true
   }
 
   #tell(track: Track, status: LiveStatus, atMs: number): void {
@@ -234,7 +235,10 @@ export class Feed {
     const event: LiveEvent = { sessionId, vehicleId, orderId, status, atMs }
     this.#events.push(event)
     if (this.#events.length > EVENTS_MAX) this.#events.shift()
-    this.#recentEvents = [...this.#recentEvents.slice(1 - EVENTS_MAX), event]
+  }
+
+  #leaveIn(track: Track, stayMs: number): void {
+    this.#leaving.set(track, this.#nowMs + stayMs)
   }
 
   #leave(nowMs: number): number[] {

@@ -3,7 +3,6 @@ import type { HistoryPage } from '../model/history.ts'
 
 /** Where and when a message is handled. All of it is in the journal, so a replay sees the same. */
 export type Turn = Readonly<{
-  key: string
   partition: number
   offset: number
   /** When the message was received, wall clock of the first run. */
@@ -29,7 +28,7 @@ export interface Behavior<State, Message> {
   readonly name: string
   /** Version of `encode`. */
   readonly version: number
-  initial(key: string): State
+  initial(): State
   /**
    * The event time (µs) around which the actor must see what it no longer holds, or null when it can
    * decide by itself. Asked before `receive`; answered by `recalled`.

@@ -12,7 +12,8 @@ export type Letter<Message> = Readonly<{
 
 /** One actor that is awake: its state, and what waits while it looks into its past. */
 export class Cell<State, Message> {
-  readonly key: string
+  /** The actor's name among those of its behavior; its address is `<behavior>:<id>`. */
+  readonly id: string
   state: State
   /** The last message that `state` has seen. */
   offset: number
@@ -29,8 +30,8 @@ export class Cell<State, Message> {
   /** Being put away: dropped when the write is done and nothing came in the meantime. */
   leaving = false
 
-  constructor(key: string, state: State, storedOffset: number) {
-    this.key = key
+  constructor(id: string, state: State, storedOffset: number) {
+    this.id = id
     this.state = state
     this.offset = storedOffset
     this.storedOffset = storedOffset

@@ -105,7 +105,7 @@ export class Checkpoint<State, Message> {
     const { directory, store } = this.#options
     await store.save(states)
     for (const state of states) {
-      const cell = directory.peek(state.key)
+      const cell = directory.peek(directory.idOf(state.key))
       if (cell) cell.storedOffset = Math.max(cell.storedOffset, state.offset)
     }
     return states.length

@@ -3,7 +3,10 @@ import { Cell } from './cell.ts'
 import { OrreryError } from './errors.ts'
 import type { StateStore, StoredState } from './state-store.ts'
 
-/** All actors of a partition that are awake, by key; the others are in the store. */
+/**
+ * All actors of one behavior in a partition that are awake, by id; the others are in the store, under
+ * their address `<behavior>:<id>`.
+ */
 export class Directory<State, Message> {
   readonly #behavior: Behavior<State, Message>
   readonly #store: StateStore
@@ -22,13 +25,23 @@ export class Directory<State, Message> {
     return this.#cells.size
   }
 
-  peek(key: string): Cell<State, Message> | undefined {
-    return this.#cells.get(key)
+  peek(id: string): Cell<State, Message> | undefined {
+    return this.#cells.get(id)
+  }
+
+  /** The address under which an actor is stored. */
+  keyOf(id: string): string {
+    return `${this.#behavior.name}:${id}`
+  }
+
+  /** The id within an address. */
+  idOf(key: string): string {
+    return key.slice(this.#behavior.name.length + 1)
   }
 
   /** The actor, woken when it was away. Throws when its stored state cannot be read. */
-  get(key: string): Cell<State, Message> {
-    return this.#cells.get(key) ?? this.#activate(key)
+  get(id: string): Cell<State, Message> {
+    return this.#cells.get(id) ?? this.#activate(id)
   }
 
   /** All awake actors in the order they woke; tolerates changes on the way. */
@@ -38,7 +51,7 @@ export class Directory<State, Message> {
 
   /** Lets go of an actor whose newest state is stored. */
   drop(cell: Cell<State, Message>): void {
-    this.#cells.delete(cell.key)
+    this.#cells.delete(cell.id)
   }
 
   /** The actor's state as bytes, with what the store's indexes need. */
@@ -46,7 +59,7 @@ export class Directory<State, Message> {
     const state = this.#behavior.forgotten(cell.state)
     this.storedThrough = Math.max(this.storedThrough, cell.offset)
     return {
-      key: cell.key,
+      key: this.keyOf(cell.id),
       offset: cell.offset,
       version: this.#behavior.version,
       state: this.#behavior.encode(state),
@@ -65,11 +78,11 @@ export class Directory<State, Message> {
     }
   }
 
-  #activate(key: string): Cell<State, Message> {
-    const stored = this.#store.load(key)
-    const state = stored ? this.decode(stored) : this.#behavior.initial(key)
-    const cell = new Cell<State, Message>(key, state, stored?.offset ?? -1)
-    this.#cells.set(key, cell)
+  #activate(id: string): Cell<State, Message> {
+    const stored = this.#store.load(this.keyOf(id))
+    const state = stored ? this.decode(stored) : this.#behavior.initial()
+    const cell = new Cell<State, Message>(id, state, stored?.offset ?? -1)
+    this.#cells.set(id, cell)
     this.activations++
     return cell
   }

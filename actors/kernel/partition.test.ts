@@ -87,7 +87,7 @@ function world(
     {
       partition: 0,
       behavior: listener,
-      keyOf: (message) => message.to,
+      idOf: (message) => message.to,
       directory,
       received,
       derived,
@@ -128,8 +128,7 @@ function world(
   return { clock, store, directory, received, derived, partition, asked, enqueue, said }
 }
 
-const to = (actor: string, ...says: string[]): Message[] =>
-  says.map((say) => ({ to: `session:${actor}`, say }))
+const to = (actor: string, ...says: string[]): Message[] => says.map((say) => ({ to: actor, say }))
 const PAGE: HistoryPage = {
   fixes: [{ eventTimeUs: 1, status: 'past', lat: 0, lng: 0 }],
   fromUs: -Infinity,
@@ -208,7 +207,7 @@ test('a behavior that throws costs its message, not its actor, neighbours or pro
   expect(derived.facts.find((fact) => fact.kind === 'dead_letter')).toMatchObject({
     offset: 1,
     code: 'poison',
-    message: 'session:a: will not listen',
+    message: 'listener:a: will not listen',
   })
   expect(partition.handledThrough).toBe(3)
 })
@@ -217,7 +216,7 @@ test('a state that cannot be read makes dead letters, not a crash', async () => 
   const { clock, store, enqueue, derived } = world()
   await store.save([
     {
-      key: 'session:a',
+      key: 'listener:a',
       offset: -1,
       version: 1,
       state: new Uint8Array([1]),
@@ -241,7 +240,7 @@ test('who waits for it is told how many messages were repeats', async () => {
 test('a message that the stored state has seen is passed over in a replay', async () => {
   const { clock, store, enqueue, said } = world()
   const state = new TextEncoder().encode('["one"]')
-  await store.save([{ key: 'session:a', offset: 1, version: 1, state, timerMs: null, live: true }])
+  await store.save([{ key: 'listener:a', offset: 1, version: 1, state, timerMs: null, live: true }])
   enqueue(to('a', 'one', 'two', 'three'))
   await clock.advanceMs(0)
   expect(said()).toEqual(['2:three'])

@@ -35,7 +35,8 @@ export type Delivery<Message> = Readonly<{ offset: number; count: number; receiv
 export type PartitionOptions<State, Message> = Readonly<{
   partition: number
   behavior: Behavior<State, Message>
-  keyOf: (message: Message) => string
+  /** The id of the actor that a message is for. */
+  idOf: (message: Message) => string
   directory: Directory<State, Message>
   history: History
   /** Takes frames as received (bronze): not held up by actors that look into their past. */
@@ -197,15 +198,16 @@ export class Partition<State, Message> {
     if (delivery.kind === 'dead_letter') return 1
     if (delivery.kind === 'timer') {
       const content = { timer: delivery.timer }
-      return this.#deliver(delivery.key, delivery, delivery.offset, content, null) ? 1 : 0
+      const id = this.#options.directory.idOf(delivery.key)
+      return this.#deliver(id, delivery, delivery.offset, content, null) ? 1 : 0
     }
     const until = Math.min(delivery.count, this.#position + max)
     for (let index = this.#position; index < until; index++) {
       const message = delivery.messages[index]
       if (message === undefined) continue
       const applied = this.#appliedOne(delivery)
-      const key = this.#options.keyOf(message)
-      if (!this.#deliver(key, delivery, delivery.offset + index, { message }, applied)) {
+      const id = this.#options.idOf(message)
+      if (!this.#deliver(id, delivery, delivery.offset + index, { message }, applied)) {
         return index - this.#position
       }
     }
@@ -224,14 +226,14 @@ export class Partition<State, Message> {
 
   /** One message to one actor: handled now, or kept behind what the actor waits for; false when that is full. */
   #deliver(
-    key: string,
+    id: string,
     delivery: Delivery<Message>,
     offset: number,
     content: Letter<Message>['content'],
     applied: Letter<Message>['applied'],
   ): boolean {
     const letter: Letter<Message> = { offset, receivedMs: delivery.receivedMs, content, applied }
-    const cell = this.#supervisor.wake(key, letter)
+    const cell = this.#supervisor.wake(id, letter)
     if (!cell) return true
     cell.recent = true
     cell.lastReceivedMs = delivery.receivedMs
@@ -253,7 +255,7 @@ export class Partition<State, Message> {
     const recalls = this.#recalls
     this.#recalls = []
     const requests = recalls.map(({ cell, aroundUs }): HistoryRequest => ({
-      sessionId: cell.key.slice(cell.key.indexOf(':') + 1),
+      sessionId: cell.id,
       partition: this.#options.partition,
       eventTimeUs: aroundUs,
       beforeOffset: cell.waitingOffset ?? 0,

@@ -37,6 +37,8 @@ export type SegmentJournalOptions = Readonly<{
   waitingBytesMax?: number
   /** Bytes written and synced together; default 8 MiB. A larger entry goes alone. */
   groupBytesMax?: number
+  /** Least time from the start of one group to the next while entries keep coming; default 2 ms. A sync costs 0.15 ms of CPU. */
+  groupMsMin?: number
   /** Room left free on the disk; default 32 MiB, never more than a sixteenth of the disk; 0 for none. */
   reserveBytes?: number
   /** For the seeds of checksums. */
@@ -59,6 +61,9 @@ export class SegmentJournal implements Journal {
   #bytesWaiting = 0
   #running: Promise<void> | null = null
   #isWoken = false
+  #cancelWake = (): void => {}
+  /** When the newest group began to be written. */
+  #startedMs = -Infinity
   #trouble: 'full' | 'failed' | null = null
   #cancelProbe = (): void => {}
   #recovering: Promise<void> = Promise.resolve()
@@ -78,6 +83,7 @@ export class SegmentJournal implements Journal {
       segmentBytesMax: 64 * MIB,
       waitingBytesMax: 32 * MIB,
       groupBytesMax: 8 * MIB,
+      groupMsMin: 2,
       reserveBytes: 32 * MIB,
       random: Math.random,
       ...given,
@@ -128,11 +134,7 @@ export class SegmentJournal implements Journal {
       assert(bytes > 0, 'an empty group takes any entry')
     }
     this.#bytesWaiting += bytes
-    if (!this.#running && !this.#isWoken) {
-      // Not at once: everything that this turn of the event loop reads goes into one group.
-      this.#isWoken = true
-      this.#options.clock.soon(() => void this.#run())
-    }
+    if (!this.#running) this.#wake()
     return true
   }
 
@@ -155,15 +157,34 @@ export class SegmentJournal implements Journal {
   }
 
   async #close(): Promise<void> {
-    await this.#run()
+    while (this.#running || this.#filling.entries > 0) await this.#run()
     this.#cancelProbe()
     await this.#recovering
     await this.#files.close()
   }
 
-  /** Commits until nothing waits; a second call while it runs waits for that one. */
+  /** Not at once: everything that this turn of the event loop reads goes into one group. */
+  #wake(): void {
+    if (this.#isWoken) return
+    this.#isWoken = true
+    const { clock } = this.#options
+    const run = (): void => void this.#run()
+    const pauseMs = this.#pauseMs()
+    if (pauseMs > 0) this.#cancelWake = clock.after(pauseMs, run)
+    else clock.soon(run)
+  }
+
+  /** How long the next group should wait for more entries. */
+  #pauseMs(): number {
+    if (this.#closing || this.#full.length > 0) return 0
+    const { clock, groupMsMin } = this.#options
+    return Math.max(0, this.#startedMs + groupMsMin - clock.monotonicMs())
+  }
+
+  /** Commits what waits; a second call while it runs waits for that one. */
   #run(): Promise<void> {
     this.#isWoken = false
+    this.#cancelWake()
     if (this.#running) return this.#running
     if (this.#filling.entries === 0) return Promise.resolve()
     this.#running = this.#commitAll()
@@ -180,12 +201,11 @@ export class SegmentJournal implements Journal {
       }
       const offset = this.nextOffset - group.offsets
       // Senders are told while the next group is on its way to disk; what they append joins the one after.
-      writing = this.#commitNext()
+      writing = this.#pauseMs() > 0 ? null : this.#commitNext()
       this.#settle(group, offset)
-      writing ??= this.#commitNext()
     }
-    // In the same turn as the last look for waiting entries: whoever appends from here on wakes the next run.
     this.#running = null
+    if (this.#filling.entries > 0) this.#wake()
   }
 
   #commitNext(): Promise<Committed> | null {
@@ -204,6 +224,7 @@ export class SegmentJournal implements Journal {
   async #commit(group: Group): Promise<Committed> {
     const { clock } = this.#options
     const startMs = clock.monotonicMs()
+    this.#startedMs = startMs
     try {
       await this.#files.commit(group)
     } catch (cause) {

@@ -50,11 +50,11 @@ export class Supervisor<State, Message> {
   }
 
   /** The actor, woken; null when its state cannot be read: then the letter is a dead letter. */
-  wake(key: string, letter: Letter<Message>): Cell<State, Message> | null {
+  wake(id: string, letter: Letter<Message>): Cell<State, Message> | null {
     try {
-      return this.#options.directory.get(key)
+      return this.#options.directory.get(id)
     } catch (thrown) {
-      this.#giveUp(key, letter, thrown)
+      this.#giveUp(id, letter, thrown)
       return null
     }
   }
@@ -89,7 +89,7 @@ export class Supervisor<State, Message> {
   #attempt(cell: Cell<State, Message>, letter: Letter<Message>): Step<State> | null {
     const { behavior, partition, log } = this.#options
     const { offset, receivedMs, content } = letter
-    const turn: Turn = { key: cell.key, partition, offset, receivedMs }
+    const turn: Turn = { partition, offset, receivedMs }
     for (let attempt = 1; ; attempt++) {
       try {
         return 'timer' in content
@@ -97,17 +97,21 @@ export class Supervisor<State, Message> {
           : behavior.receive(cell.state, content.message, turn)
       } catch (thrown) {
         if (attempt >= ATTEMPTS_MAX) {
-          this.#giveUp(cell.key, letter, thrown)
+          this.#giveUp(cell.id, letter, thrown)
           return null
         }
         this.#restarts.value++
-        log.warn({ actor: cell.key, offset, error: messageOf(thrown) }, 'actor restarted')
+        log.warn(
+          { actor: this.#options.directory.keyOf(cell.id), offset, error: messageOf(thrown) },
+          'actor restarted',
+        )
       }
     }
   }
 
-  #giveUp(key: string, letter: Letter<Message>, thrown: unknown): void {
-    const { derived, partition, log } = this.#options
+  #giveUp(id: string, letter: Letter<Message>, thrown: unknown): void {
+    const { derived, directory, partition, log } = this.#options
+    const key = directory.keyOf(id)
     const raw = new TextEncoder().encode(JSON.stringify(letter.content))
     const fact: DeadLetterFact = {
       kind: 'dead_letter',

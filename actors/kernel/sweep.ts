@@ -135,16 +135,18 @@ export class Sweep<State, Message> {
 
   #fireDue(cell: Cell<State, Message>, nowMs: number): void {
     if (cell.timerFired || cell.waiting) return
-    const timer = this.#options.behavior.timer(cell.state)
-    if (timer && timer.dueMs <= nowMs) this.#fire(cell.key, timer.timer, timer.dueMs)
-    cell.timerFired = this.#firing.has(cell.key)
+    const { behavior, directory } = this.#options
+    const timer = behavior.timer(cell.state)
+    if (!timer || timer.dueMs > nowMs) return
+    this.#fire(directory.keyOf(cell.id), timer.timer, timer.dueMs)
+    cell.timerFired = this.#firing.has(directory.keyOf(cell.id))
   }
 
   /** Timers of actors that are away. */
   #fireStored(nowMs: number): void {
     const { store, directory, behavior, limits } = this.#options
     for (const stored of store.due(nowMs, limits.cellsPerStepMax)) {
-      if (directory.peek(stored.key) || this.#firing.has(stored.key)) continue
+      if (directory.peek(directory.idOf(stored.key)) || this.#firing.has(stored.key)) continue
       const timer = behavior.timer(directory.decode(stored))
       if (timer) this.#fire(stored.key, timer.timer, timer.dueMs)
     }

@@ -28,7 +28,6 @@ const PING: Ping = {
   lng: 23.7,
 }
 const turnAt = (offset: number): Turn => ({
-  key: 'session:s',
   partition: 0,
   offset,
   receivedMs: 1_000 + offset,
@@ -37,7 +36,7 @@ const turnAt = (offset: number): Turn => ({
 /** Feeds pings to one actor; the past it asks for comes from the movements it made before. */
 function run(pings: readonly Ping[], options: { pageSize?: number; storeEvery?: number } = {}) {
   const { pageSize = 3, storeEvery = 0 } = options
-  let state = session.initial('session:s')
+  let state = session.initial()
   const facts: Fact[] = []
   let duplicates = 0
   pings.forEach((ping, offset) => {

@@ -67,46 +67,49 @@ function covers(state: SessionState, ping: Ping): boolean {
 }
 
 function receive(state: SessionState, ping: Ping, turn: Turn): Step<SessionState> {
+  const revised = headerAfter(state, ping)
+  const header = revised ?? state.header
+  if (!header) throw new TypeError('a session with a ping has a header')
+  const lastReceivedMs = Math.max(state.lastReceivedMs, turn.receivedMs)
   const facts: Fact[] = []
-  const header = headerAfter(state, ping)
-  if (header) facts.push(headerFact(header, turn, facts.length))
+  if (revised) facts.push(headerFact(revised, turn, facts.length))
 
   const recollected = recollectionFor(state, ping)
   const known = recollected ?? state.fixes
-  const place = placeOf(known, ping)
-  if (place.known) {
-    if (!header) return { state: heard(state, turn), facts, duplicate: true }
-    return { state: { ...heard(state, turn), header }, facts, duplicate: true }
+  const { index, known: repeated } = placeOf(known, ping)
+  if (repeated) {
+    return { state: { ...state, header, lastReceivedMs, silent: false }, facts, duplicate: true }
   }
 
   const reached = statusAfter(state, ping)
-  const settled: SessionState = {
-    ...heard(state, turn),
-    header: header ?? state.header,
-    started: reached && ping.status === 'started' ? reached : state.started,
-    enRoute: reached && ping.status === 'en_route' ? reached : state.enRoute,
-    completed: reached && ping.status === 'completed' ? reached : state.completed,
-  }
   if (reached) facts.push(statusFact(state, ping, reached, turn, facts.length))
-
-  const neighbours: Neighbours = { before: known[place.index - 1], after: known[place.index] }
+  const neighbours: Neighbours = { before: known[index - 1], after: known[index] }
   const added = addedCm(ping, neighbours)
   const travelledCm = state.travelledCm + added
   const newest = state.fixes.at(-1)
   const late = newest !== undefined && compareFixes(ping, newest) < 0
-  const owner = settled.header
-  if (!owner) throw new TypeError('a session with a ping has a header')
-  facts.push(
-    movementFact(
-      ping,
-      owner,
-      neighbours,
-      { addedCm: added, totalCm: travelledCm, late },
-      turn,
-      facts.length,
-    ),
-  )
-  return { state: { ...withPing(settled, ping, recollected, place.index), travelledCm }, facts }
+  const travelled = { addedCm: added, totalCm: travelledCm, late }
+  facts.push(movementFact(ping, header, neighbours, travelled, turn, facts.length))
+
+  const { status, eventTimeUs, lat, lng } = ping
+  const fix: Fix = { eventTimeUs, status, lat, lng }
+  const { recollection } = state
+  // One literal: this runs for every ping.
+  return {
+    state: {
+      header,
+      started: reached && status === 'started' ? reached : state.started,
+      enRoute: reached && status === 'en_route' ? reached : state.enRoute,
+      completed: reached && status === 'completed' ? reached : state.completed,
+      fixes: recollected ? state.fixes : withFix(state.fixes, index, fix, FIXES_MAX),
+      fixCount: state.fixCount + 1,
+      travelledCm,
+      lastReceivedMs,
+      silent: false,
+      recollection: recollection && withRecalled(recollection, fix),
+    },
+    facts,
+  }
 }
 
 /** The recalled fixes, when the ping is older than what the actor holds. */
@@ -119,39 +122,9 @@ function recollectionFor(state: SessionState, ping: Ping): readonly Fix[] | null
   return state.recollection.fixes
 }
 
-function heard(state: SessionState, turn: Turn): SessionState {
-  return {
-    ...state,
-    lastReceivedMs: Math.max(state.lastReceivedMs, turn.receivedMs),
-    silent: false,
-  }
-}
-
-/** The state with the ping's fix among those held, or in the recalled page when it is older than all held. */
-function withPing(
-  state: SessionState,
-  ping: Ping,
-  recollected: readonly Fix[] | null,
-  index: number,
-): SessionState {
-  const fix: Fix = {
-    eventTimeUs: ping.eventTimeUs,
-    status: ping.status,
-    lat: ping.lat,
-    lng: ping.lng,
-  }
-  const fixCount = state.fixCount + 1
-  if (recollected && state.recollection) {
-    const fixes = withFix(recollected, index, fix, Infinity)
-    return { ...state, fixCount, recollection: { ...state.recollection, fixes } }
-  }
-  const fixes = withFix(state.fixes, index, fix, FIXES_MAX)
-  return { ...state, fixCount, fixes, recollection: withRecalled(state.recollection, fix) }
-}
-
-/** Keeps a recalled page complete while newer fixes come and go. */
-function withRecalled(page: Recollection | null, fix: Fix): Recollection | null {
-  if (!page || fix.eventTimeUs < page.fromUs || fix.eventTimeUs > page.toUs) return page
+/** Keeps a recalled page complete while fixes come, older and newer. */
+function withRecalled(page: Recollection, fix: Fix): Recollection {
+  if (fix.eventTimeUs < page.fromUs || fix.eventTimeUs > page.toUs) return page
   return { ...page, fixes: withFix(page.fixes, placeOf(page.fixes, fix).index, fix, Infinity) }
 }
 

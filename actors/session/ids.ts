@@ -54,5 +54,5 @@ function uuidOf(length: number): string {
     const nibble = ((hash[digit >> 3] ?? 0) >>> (28 - (digit & 7) * 4)) & 15
     text[at++] = HEX[nibble] ?? 0
   }
-  return text.latin1Slice(0, 36)
+  return text.toString('latin1')
 }

@@ -116,7 +116,7 @@ async function start({ journal, states, silver, bronze, clock }: Durable) {
     {
       ...ports,
       partition: 0,
-      keyOf: (ping: Ping) => `session:${ping.sessionId}`,
+      idOf: (ping: Ping) => ping.sessionId,
       received,
       derived,
       history: {

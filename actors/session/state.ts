@@ -3,7 +3,7 @@ import type { Ping, Status } from '../model/ping.ts'
 import { compareFixes } from './fixes.ts'
 
 /** How many of its newest fixes (in event time) an actor holds; older ones are looked up in the store. */
-export const FIXES_MAX = 16
+export const FIXES_MAX = 8
 
 /** The session's earliest ping, in the order of `comparePings`: its header. */
 export type HeaderState = Readonly<{ ping: Ping; revision: number }>
