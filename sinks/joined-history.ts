@@ -54,16 +54,18 @@ function recentFixes(
   return recent
 }
 
+/** Adds what is on its way, as far out as the page reaches: a page may hold a neighbour beyond its range. */
 function withRecent(
   page: HistoryPage,
   request: HistoryRequest,
   recent: readonly RecentFix[],
 ): HistoryPage {
+  const times = page.fixes.map((fix) => fix.eventTimeUs)
+  const fromUs = Math.min(page.fromUs, ...times)
+  const toUs = Math.max(page.toUs, ...times)
   const within = recent.filter(
-    ({ offset, fix }) =>
-      offset < request.beforeOffset &&
-      fix.eventTimeUs >= page.fromUs &&
-      fix.eventTimeUs <= page.toUs,
+    ({ offset, fix: { eventTimeUs } }) =>
+      offset < request.beforeOffset && eventTimeUs >= fromUs && eventTimeUs <= toUs,
   )
   if (within.length === 0) return page
   return { ...page, fixes: [...page.fixes, ...within.map(({ fix }) => fix)] }

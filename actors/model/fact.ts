@@ -94,8 +94,8 @@ export type PingsFact = FactName &
     count: number
     receivedMs: number
     source: string
-    /** JSON: one object, an array of objects, or NDJSON; exactly `count` objects. */
-    payload: Uint8Array
+    /** JSON: one object, an array of objects, or NDJSON; exactly `count` objects. As it came: bytes or text. */
+    payload: Uint8Array | string
   }>
 
 /** Everything an actor, or the journal itself, can say. */

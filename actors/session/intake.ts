@@ -7,8 +7,6 @@ import type { Offer, OfferOutcome } from '../model/offer.ts'
 import type { Ping } from '../model/ping.ts'
 import { deadLetterEntry, timerEntry } from './entries.ts'
 
-const encoder = new TextEncoder()
-
 export type IntakeOptions<State> = Readonly<{
   journal: Journal
   partition: Partition<State, Ping>
@@ -167,9 +165,7 @@ export class Intake<State> {
 
   #offerPings(offer: Offer, done: (outcome: OfferOutcome) => void): void {
     const { journal, partition, clock } = this.#options
-    const { source, receivedMs, pings } = offer
-    const payload =
-      typeof offer.payload === 'string' ? encoder.encode(offer.payload) : offer.payload
+    const { source, receivedMs, pings, payload } = offer
     const count = pings.length
     const offeredMs = clock.monotonicMs()
     const taken = journal.append(

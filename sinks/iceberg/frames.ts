@@ -35,8 +35,12 @@ export type Frame = Readonly<{
 /** Bytes that a batch needs when packed. */
 export function packedBytes(facts: readonly PingsFact[]): number {
   let bytes = facts.length * FIELDS * 8
-  for (const fact of facts) bytes += fact.payload.length + 1
+  for (const { payload } of facts) bytes += payloadBytes(payload) + 1
   return bytes
+}
+
+function payloadBytes(payload: PingsFact['payload']): number {
+  return typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
 }
 
 /** Packs a batch, into `spare` when that is large enough. */
@@ -45,7 +49,7 @@ export function packFrames(batch: Batch<PingsFact>, spare?: ArrayBuffer): Packed
   const needed = packedBytes(facts)
   const buffer = spare && spare.byteLength >= needed ? spare : new ArrayBuffer(roomFor(needed))
   const numbers = new Float64Array(buffer, 0, facts.length * FIELDS)
-  const payloads = new Uint8Array(buffer, numbers.byteLength)
+  const payloads = Buffer.from(buffer, numbers.byteLength)
   const sources = new Map<string, number>()
   let [at, end, pings] = [0, 0, 0]
   for (const fact of facts) {
@@ -53,8 +57,12 @@ export function packFrames(batch: Batch<PingsFact>, spare?: ArrayBuffer): Packed
       fact.offset >= batch.offsetFirst && fact.offset + fact.count - 1 <= batch.offsetLast,
       `pings ${fact.offset} to ${fact.offset + fact.count - 1} are not within batch ${batch.id}`,
     )
-    payloads.set(fact.payload, end)
-    end += fact.payload.length
+    if (typeof fact.payload === 'string') {
+      end += payloads.write(fact.payload, end)
+    } else {
+      payloads.set(fact.payload, end)
+      end += fact.payload.length
+    }
     payloads[end++] = NEWLINE
     let source = sources.get(fact.source)
     if (source === undefined) sources.set(fact.source, (source = sources.size))

@@ -221,7 +221,7 @@ export function fingerprint(row: Readonly<Record<string, unknown>>): string {
 
 /** The same of a ping before it is stored. */
 export function fingerprintsOf(frame: PingsFact): readonly string[] {
-  const text = new TextDecoder().decode(frame.payload)
+  const text = Buffer.from(frame.payload).toString('utf8')
   const pings = text.startsWith('[') ? JSON.parse(text) : text.split('\n').map((l) => JSON.parse(l))
   return pings.map((ping: Record<string, unknown>, index: number) => {
     const { route_name, hop } = ping

@@ -1,0 +1,68 @@
+import { expect, test } from 'bun:test'
+
+import type { Fact, MovementFact } from '../actors/model/fact.ts'
+import type { HistoryPage } from '../actors/model/history.ts'
+import { joinedHistory } from './joined-history.ts'
+
+const movement = (offset: number, eventTimeUs: number, sessionId = 's'): MovementFact => ({
+  kind: 'movement',
+  partition: 0,
+  offset,
+  part: 0,
+  sessionId,
+  movementId: '',
+  status: 'en_route',
+  lat: 38,
+  lng: 23,
+  eventTimeUs,
+  receivedMs: 0,
+  distanceCm: 0,
+  speedKmh: null,
+  headingDeg: null,
+  travelledCm: 0,
+  remainingCm: 0,
+  late: false,
+})
+const fixAt = (eventTimeUs: number) => ({ eventTimeUs, status: 'en_route', lat: 38, lng: 23 })
+const request = { sessionId: 's', partition: 0, eventTimeUs: 50, beforeOffset: 10 }
+
+async function timesOf(
+  page: HistoryPage,
+  facts: readonly Fact[],
+  acknowledged = 5,
+): Promise<number[]> {
+  let asked = -2
+  const stored = {
+    load: async (_: unknown, { storedThrough }: { storedThrough: number }) => {
+      asked = storedThrough
+      return [page]
+    },
+  }
+  const [joined] = await joinedHistory(stored, { acknowledged, unacknowledged: () => facts }).load([
+    request,
+  ])
+  expect(asked).toBe(acknowledged)
+  return joined?.fixes.map((fix) => fix.eventTimeUs).sort((a, b) => a - b) ?? []
+}
+
+const WHOLE: HistoryPage = { fixes: [fixAt(1)], fromUs: -Infinity, toUs: Infinity }
+
+test('the stored past and the facts on their way make one past', async () => {
+  expect(await timesOf(WHOLE, [movement(6, 40), movement(7, 60)])).toEqual([1, 40, 60])
+})
+
+test('what is stored already is not taken twice', async () => {
+  expect(await timesOf(WHOLE, [movement(5, 1), movement(6, 40)])).toEqual([1, 40])
+})
+
+test('nothing of the message itself, of a later one or of another session is seen', async () => {
+  const facts = [movement(10, 40), movement(11, 41), movement(6, 42, 'other')]
+  expect(await timesOf(WHOLE, facts)).toEqual([1])
+})
+
+test('a page takes in what lies within its reach, up to a neighbour beyond its range', async () => {
+  const page: HistoryPage = { fixes: [fixAt(20), fixAt(90)], fromUs: 20, toUs: 60 }
+  expect(await timesOf(page, [movement(6, 10), movement(7, 70), movement(8, 95)])).toEqual([
+    20, 70, 90,
+  ])
+})
