@@ -22,6 +22,7 @@ function settings(given: Partial<SegmentJournalOptions> = {}): SegmentJournalOpt
     telemetry: new Telemetry(),
     disk: new MemoryDisk({ random: seededRandom(1) }),
     segmentBytesMax: 4_096,
+    groupMsMin: 0,
     ...given,
   }
 }
@@ -57,6 +58,31 @@ test('entries that come together are one group, with one sync', async () => {
   expect(telemetry.counter('orrery_journal_groups_total', '', labels).value).toBeLessThanOrEqual(2)
   expect(telemetry.counter('orrery_journal_entries_total', '', labels).value).toBe(200)
   await journal.close()
+})
+
+test('a lone entry is committed at once; those that keep coming wait for each other a little', async () => {
+  const clock = new VirtualClock()
+  const journal = await SegmentJournal.open(settings({ clock, groupMsMin: 10 }))
+  let committed = 0
+  const append = (): boolean => journal.append(entryOf('x'), () => committed++)
+  append()
+  await clock.advanceMs(0)
+  expect(committed).toBe(1)
+  for (let n = 0; n < 9; n++) {
+    append()
+    await clock.advanceMs(1)
+  }
+  expect(committed).toBe(1)
+  await clock.advanceMs(1)
+  expect(committed).toBe(10)
+  await clock.advanceMs(50)
+  append()
+  await clock.advanceMs(0)
+  expect(committed).toBe(11)
+  append()
+  await journal.close()
+  expect(committed).toBe(12)
+  expect(clock.waiting).toBe(0)
 })
 
 test('groups larger than the bound are written in several, and read back', async () => {
