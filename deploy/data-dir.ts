@@ -50,6 +50,9 @@ export function openDataDir(path: string, options: { create: boolean }): DataDir
   }
 }
 
+/** Locks of this process: one that nobody refers to any more would be collected, and given back with that. */
+const heldLocks = new Set<Database>()
+
 function prepare(path: string, create: boolean): string | null {
   try {
     if (create) mkdirSync(path, { recursive: true, mode: 0o700 })
@@ -80,7 +83,14 @@ function takeLock(path: string): DataDirOutcome {
     database.run('PRAGMA journal_mode = MEMORY')
     database.run('BEGIN EXCLUSIVE')
     const held = database
-    return { ok: true, release: () => held.close() }
+    heldLocks.add(held)
+    return {
+      ok: true,
+      release() {
+        heldLocks.delete(held)
+        held.close()
+      },
+    }
   } catch (cause) {
     database?.close()
     if (!codeOf(cause).startsWith('SQLITE_BUSY')) {
