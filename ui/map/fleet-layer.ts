@@ -41,6 +41,8 @@ export class FleetLayer {
   #lean: Sprites
   #dpr = 1
   #widthPx = 0
+  #heightPx = 0
+  #crowded = false
 
   constructor(fleet: Fleet, palette: Palette) {
     this.#fleet = fleet
@@ -63,14 +65,20 @@ export class FleetLayer {
   }
 
   resize(widthPx: number, heightPx: number): void {
+    this.#widthPx = widthPx
+    this.#heightPx = heightPx
     const dpr = Math.min(2, Math.max(1, window.devicePixelRatio || 1))
+    this.#setDensity(this.#crowded ? 1 : dpr)
+  }
+
+  /** A crowd is written at one pixel a point: four times as many would halve the frames. */
+  #setDensity(dpr: number): void {
     if (dpr !== this.#dpr) {
       this.#dpr = dpr
       this.#makeSprites()
     }
-    this.#widthPx = widthPx
-    this.canvas.width = Math.round(widthPx * dpr)
-    this.canvas.height = Math.round(heightPx * dpr)
+    this.canvas.width = Math.round(this.#widthPx * dpr)
+    this.canvas.height = Math.round(this.#heightPx * dpr)
   }
 
   #makeSprites(): void {
@@ -83,8 +91,14 @@ export class FleetLayer {
     const pen = this.#pen
     if (!pen) return
     this.#cull(nowMs, camera, scene.passes)
+    const limit = this.#crowded ? DRAWN_MAX * 0.85 : DRAWN_MAX
+    if (this.#crowded !== this.#inView.length > limit) {
+      this.#crowded = !this.#crowded
+      this.resize(this.#widthPx, this.#heightPx)
+      this.#cull(nowMs, camera, scene.passes)
+    }
     pen.setTransform(1, 0, 0, 1, 0, 0)
-    if (this.#inView.length > DRAWN_MAX) {
+    if (this.#crowded) {
       this.#drawPixels(pen, nowMs)
     } else {
       pen.clearRect(0, 0, this.canvas.width, this.canvas.height)
@@ -93,7 +107,7 @@ export class FleetLayer {
     const { selected } = scene
     if (selected) this.#drawSelection(pen, nowMs, camera, selected, scene.trail)
     pen.setTransform(1, 0, 0, 1, 0, 0)
-    if (this.#inView.length <= DRAWN_MAX) this.#drawSprites(pen, nowMs, camera)
+    if (!this.#crowded) this.#drawSprites(pen, nowMs, camera)
     pen.setTransform(this.#dpr, 0, 0, this.#dpr, 0, 0)
     this.#drawSigns(pen, nowMs, camera, scene)
   }
