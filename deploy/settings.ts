@@ -199,7 +199,7 @@ export const settings = {
   SNAPSHOT_INTERVAL_MS: whole({
     group: 'Actors',
     unit: 'ms',
-    default: 10_000,
+    default: 30_000,
     min: 100,
     max: HOUR_MS,
     about: 'how often changed actors are saved; a start replays at most about that much',

@@ -1,3 +1,4 @@
+import type { Cell } from './cell.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import type { StateStore, StoredState } from './state-store.ts'
@@ -83,13 +84,18 @@ export class Checkpoint<State, Message> {
     let visits = directory.awake
     let sliced = 0
     let total = 0
+    let changed: Cell<State, Message>[] = []
     let states: StoredState[] = []
     for (const cell of directory.cells()) {
       // Actors that woke after the start have nothing from before it to store.
       if (visits-- <= 0) break
-      if (cell.offset > cell.storedOffset) states.push(directory.stored(cell))
+      if (cell.offset > cell.storedOffset) {
+        changed.push(cell)
+        states.push(directory.stored(cell))
+      }
       if (states.length >= STATES_PER_SAVE) {
-        total += await this.#save(states)
+        total += await this.#save(changed, states)
+        changed = []
         states = []
         sliced = 0
       } else if (++sliced >= CELLS_PER_SLICE) {
@@ -97,17 +103,19 @@ export class Checkpoint<State, Message> {
         await new Promise<void>((resolve) => clock.soon(resolve))
       }
     }
-    return total + (await this.#save(states))
+    return total + (await this.#save(changed, states))
   }
 
-  async #save(states: readonly StoredState[]): Promise<number> {
+  async #save(
+    cells: readonly Cell<State, Message>[],
+    states: readonly StoredState[],
+  ): Promise<number> {
     if (states.length === 0) return 0
-    const { directory, store } = this.#options
-    await store.save(states)
-    for (const state of states) {
-      const cell = directory.peek(directory.idOf(state.key))
+    await this.#options.store.save(states)
+    states.forEach((state, index) => {
+      const cell = cells[index]
       if (cell) cell.storedOffset = Math.max(cell.storedOffset, state.offset)
-    }
+    })
     return states.length
   }
 }

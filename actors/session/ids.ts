@@ -1,6 +1,13 @@
 import type { Ping, Status } from '../model/ping.ts'
 import { murmur128 } from './murmur.ts'
 
+declare global {
+  // Missing in the types; four times faster than toString('latin1') on so short a text.
+  interface Buffer {
+    latin1Slice(start: number, end: number): string
+  }
+}
+
 /** Longest id in UTF-16 units, two to a word, then three doubles and the kind. */
 const words = new Uint32Array(32 + 8)
 const doubles = new Float64Array(3)
@@ -54,5 +61,5 @@ function uuidOf(length: number): string {
     const nibble = ((hash[digit >> 3] ?? 0) >>> (28 - (digit & 7) * 4)) & 15
     text[at++] = HEX[nibble] ?? 0
   }
-  return text.toString('latin1')
+  return text.latin1Slice(0, 36)
 }
