@@ -16,6 +16,13 @@ const sums = async () => {
   return { bronze: Number(row.bronze), letters: row.letters }
 }
 
+/** Plays the cases of these names: tests run in any order, so each makes what it looks at. */
+async function play(names: RegExp): Promise<void> {
+  for (const row of CONTRACT_CASES.filter(({ name }) => names.test(name))) {
+    await runContractCase(row, { url: server.socketUrl, key: TEST_KEY })
+  }
+}
+
 test.each(CONTRACT_CASES.map((row): [string, typeof row] => [row.name, row]))(
   'over a real socket, into the stores: %s',
   async (_name, row) => {
@@ -29,6 +36,7 @@ test.each(CONTRACT_CASES.map((row): [string, typeof row] => [row.name, row]))(
 )
 
 test('a session cut on its started has its header, one cut on its completed has it once', async () => {
+  await play(/^cut on an unanswered/)
   const [header] = await server.sql(
     "SELECT count() AS n FROM sessions_base WHERE session_id = 'reconnect'",
   )
@@ -44,10 +52,11 @@ test('a session cut on its started has its header, one cut on its completed has 
 })
 
 test('each dead letter keeps its raw bytes and says what was expected', async () => {
+  await play(/^(a latitude off the globe|lines of which one is bad)$/)
   const rows = await server.sql<{ path: string; expected: string; received: string; raw: string }>(
     "SELECT path, expected, received, raw FROM dead_letters WHERE received = '999' ORDER BY offset",
   )
-  expect(rows.length).toBeGreaterThan(0)
+  expect(rows.length).toBeGreaterThanOrEqual(2)
   for (const row of rows) {
     expect(row).toMatchObject({ path: 'current_lat', expected: '≤ 90' })
     expect(JSON.parse(row.raw)).toMatchObject({ current_lat: 999 })
