@@ -68,6 +68,19 @@ test('closing stores what was offered, and refuses what comes', async () => {
   await again.close()
 })
 
+test('an iteration over live actors that stops early holds nothing up', async () => {
+  const path = newPath()
+  const store = await open(path)
+  await store.save(Array.from({ length: 2_000 }, (_, n) => stored(`k${n}`, n, { live: true })))
+  for (const state of store.live()) {
+    expect(state.live).toBe(true)
+    break
+  }
+  await store.save([stored('k0', 3_000)])
+  await store.close()
+  expect(await Bun.file(`${path}-wal`).exists()).toBe(false)
+})
+
 test('a version that no rewind can need is dropped from the file', async () => {
   const path = newPath()
   const store = await open(path)

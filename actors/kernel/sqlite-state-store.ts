@@ -10,7 +10,9 @@ const FRAME_BYTES = 2 * 1024 * 1024
 const FRAME_OPERATIONS_MAX = 5_000
 
 type Job = {
-  readonly operations: readonly StateOperation[]
+  readonly states: readonly StoredState[]
+  /** Comes after the states. */
+  readonly last: StateOperation | null
   /** How many of them are in a frame. */
   sent: number
   readonly resolve: () => void
@@ -71,11 +73,11 @@ export class SqliteStateStore implements StateStore {
       const before = this.#pending.get(state.key)
       if (!before || before.offset <= state.offset) this.#pending.set(state.key, state)
     }
-    return this.#offer(states.map((state) => ({ kind: 'state', state })))
+    return this.#offer(states, null)
   }
 
   saveMark(name: string, value: Uint8Array): Promise<void> {
-    return this.#offer([{ kind: 'mark', name, value: value.slice() }])
+    return this.#offer([], { kind: 'mark', name, value: value.slice() })
   }
 
   loadMark(name: string): Uint8Array | null {
@@ -90,7 +92,7 @@ export class SqliteStateStore implements StateStore {
     for (const state of this.#pending.values()) {
       if (state.offset > offset) this.#pending.delete(state.key)
     }
-    return this.#offer([{ kind: 'rewind', offset }])
+    return this.#offer([], { kind: 'rewind', offset })
   }
 
   *live(): Iterable<StoredState> {
@@ -122,12 +124,12 @@ export class SqliteStateStore implements StateStore {
     }
   }
 
-  #offer(operations: readonly StateOperation[]): Promise<void> {
+  #offer(states: readonly StoredState[], last: StateOperation | null): Promise<void> {
     if (this.#closing) {
       return Promise.reject(new OrreryError('state_closed', 'the state store is closed'))
     }
     return new Promise((resolve, reject) => {
-      this.#jobs.push({ operations, sent: 0, resolve, reject })
+      this.#jobs.push({ states, last, sent: 0, resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }
@@ -154,7 +156,7 @@ export class SqliteStateStore implements StateStore {
       return
     }
     this.#finish(
-      jobs.filter((job) => job.sent === job.operations.length),
+      jobs.filter((job) => job.sent === lengthOf(job)),
       null,
     )
   }
@@ -164,8 +166,9 @@ export class SqliteStateStore implements StateStore {
     const jobs: Job[] = []
     for (const job of this.#jobs) {
       jobs.push(job)
-      for (; job.sent < job.operations.length; job.sent++) {
-        const operation = job.operations[job.sent]
+      for (; job.sent < lengthOf(job); job.sent++) {
+        const state = job.states[job.sent]
+        const operation: StateOperation | null = state ? { kind: 'state', state } : job.last
         if (frame.operations >= FRAME_OPERATIONS_MAX) return jobs
         if (operation && !frame.add(operation)) return jobs
       }
@@ -177,15 +180,17 @@ export class SqliteStateStore implements StateStore {
     const finished = new Set(jobs)
     this.#jobs = this.#jobs.filter((job) => !finished.has(job))
     for (const job of jobs) {
-      for (const operation of job.operations) {
-        if (operation.kind !== 'state') continue
-        const { state } = operation
+      for (const state of job.states) {
         if (this.#pending.get(state.key) === state) this.#pending.delete(state.key)
       }
       if (error === null) job.resolve()
       else job.reject(error)
     }
   }
+}
+
+function lengthOf(job: Job): number {
+  return job.states.length + (job.last ? 1 : 0)
 }
 
 function dueMs(state: StoredState): number {

@@ -62,7 +62,8 @@ function saving(get: () => StateStore, reopen: () => Promise<StateStore>): void 
       stored('session:large', 4, { state: new Uint8Array(5_000_000).fill(9) }),
     ]
     const saved = get().save(states)
-    for (const store of [get(), await saved.then(get), await reopen()]) {
+    for (const next of [async () => get(), () => saved.then(get), reopen]) {
+      const store = await next()
       for (const state of states) {
         const loaded = store.load(state.key)
         const { state: bytes, ...rest } = state
@@ -113,7 +114,8 @@ function versions(get: () => StateStore, reopen: () => Promise<StateStore>): voi
     for (const offset of [10, 20, 30]) await get().save([stored('a', offset, { live: true })])
     await get().save([stored('b', 25), stored('c', 20)])
     await get().rewind(24)
-    for (const store of [get(), await reopen()]) {
+    for (const next of [async () => get(), reopen]) {
+      const store = await next()
       expect(nameOf(store.load('a'))).toBe('a@20')
       expect(store.load('b')).toBeNull()
       expect(nameOf(store.load('c'))).toBe('c@20')

@@ -2,11 +2,13 @@ import { Database, type Statement } from 'bun:sqlite'
 
 import type { StoredState } from './state-store.ts'
 
-const COLUMNS = 'key, "offset", version, timer_ms, live, state'
+const COLUMNS = 'id, key, "offset", version, timer_ms, live, state'
+const SELECT = `SELECT ${COLUMNS} FROM states WHERE`
 const LIVE_PAGE = 500
 const BUSY_MS = 1_000
 
 type Row = Readonly<{
+  id: number
   key: string
   offset: number
   version: number
@@ -17,24 +19,19 @@ type Row = Readonly<{
 
 /** The reading side of the store: short look-ups that never wait for the writer. */
 export class StateReader {
+  readonly #path: string
   readonly #db: Database
   readonly #load: Statement<Row, [string]>
   readonly #due: Statement<Row, [number, number]>
-  readonly #live: Statement<Row, [string, number]>
   readonly #mark: Statement<{ value: Uint8Array }, [string]>
 
   constructor(path: string) {
-    this.#db = new Database(path, { readwrite: true, create: false })
-    this.#db.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
-    this.#db.run('PRAGMA query_only = 1')
+    this.#path = path
+    this.#db = connect(path)
     this.#db.run('PRAGMA cache_size = -16000')
-    const select = `SELECT ${COLUMNS} FROM states WHERE`
-    this.#load = this.#db.prepare(`${select} key = ? ORDER BY "offset" DESC LIMIT 1`)
+    this.#load = this.#db.prepare(`${SELECT} key = ? ORDER BY "offset" DESC LIMIT 1`)
     this.#due = this.#db.prepare(
-      `${select} newest = 1 AND timer_ms IS NOT NULL AND timer_ms <= ? ORDER BY timer_ms LIMIT ?`,
-    )
-    this.#live = this.#db.prepare(
-      `${select} newest = 1 AND live = 1 AND key > ? ORDER BY key LIMIT ?`,
+      `${SELECT} newest = 1 AND timer_ms IS NOT NULL AND timer_ms <= ? ORDER BY timer_ms LIMIT ?`,
     )
     this.#mark = this.#db.prepare('SELECT value FROM marks WHERE name = ?')
   }
@@ -52,19 +49,31 @@ export class StateReader {
     return this.#due.all(nowMs, limit).map(stateOf)
   }
 
-  /** By pages, so that an iteration that stops early holds nothing open. */
+  /** As they are at the first of them: on a connection of its own, which sees no later write. */
   *live(): Generator<StoredState> {
-    let after = ''
-    for (;;) {
-      const rows = this.#live.all(after, LIVE_PAGE)
-      yield* rows.map(stateOf)
-      const last = rows.at(-1)
-      if (!last || rows.length < LIVE_PAGE) return
-      after = last.key
+    const db = connect(this.#path)
+    db.run('BEGIN')
+    const page = db.prepare<Row, [number, number]>(
+      `${SELECT} newest = 1 AND live = 1 AND id > ? ORDER BY id LIMIT ?`,
+    )
+    try {
+      for (let after = 0; ;) {
+        const rows = page.all(after, LIVE_PAGE)
+        yield* rows.map(stateOf)
+        const last = rows.at(-1)
+        if (!last || rows.length < LIVE_PAGE) return
+        after = last.id
+      }
+    } finally {
+      // A statement left over would keep the file's old pages in use.
+      page.finalize()
+      db.run('COMMIT')
+      db.close()
     }
   }
 
   close(): void {
+    for (const statement of [this.#load, this.#due, this.#mark]) statement.finalize()
     this.#db.close()
   }
 }
@@ -72,4 +81,11 @@ export class StateReader {
 function stateOf(row: Row): StoredState {
   const { key, offset, version, state } = row
   return { key, offset, version, state, timerMs: row.timer_ms, live: row.live === 1 }
+}
+
+function connect(path: string): Database {
+  const db = new Database(path, { readwrite: true, create: false })
+  db.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
+  db.run('PRAGMA query_only = 1')
+  return db
 }

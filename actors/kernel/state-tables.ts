@@ -22,7 +22,7 @@ const MIGRATIONS: readonly string[] = [
    CREATE UNIQUE INDEX states_by_key ON states (key, "offset");
    CREATE INDEX states_by_offset ON states ("offset");
    CREATE INDEX states_due ON states (timer_ms) WHERE newest = 1 AND timer_ms IS NOT NULL;
-   CREATE INDEX states_live ON states (key) WHERE newest = 1 AND live = 1;
+   CREATE INDEX states_live ON states (live) WHERE newest = 1 AND live = 1;
    CREATE TABLE marks (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;`,
 ]
 
@@ -99,7 +99,11 @@ export class StateTables {
   }
 
   close(): void {
+    // A reader that is still there may keep the log from being emptied; the next start does it.
+    this.#db.run('PRAGMA busy_timeout = 100')
     this.#db.run('PRAGMA wal_checkpoint(TRUNCATE)')
+    const statements = [this.#versions, this.#insert, this.#replace, this.#demote, this.#delete]
+    for (const statement of [...statements, this.#mark]) statement.finalize()
     this.#db.close()
   }
 
