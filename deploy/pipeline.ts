@@ -93,7 +93,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       history: joinedHistory(new ClickHouseHistory(engine), silver),
       received: receivedTarget(bronze),
       derived: derivedTarget(silver, metrics, options.listen),
-      limits: { turnsPerSliceMax: 2_000, mailboxMax: 10_000, awakeMax: config.actorsAwakeMax },
+      limits: { turnsPerSliceMax: 500, mailboxMax: 10_000, awakeMax: config.actorsAwakeMax },
     },
     plan.replayFrom - 1,
   )
