@@ -299,6 +299,14 @@ test('a store that holds less than it had acknowledged stops the start with a re
   expect(start(world)).rejects.toThrow('a store was replaced or lost data')
 })
 
+test('a journal that ends before what the stores hold stops the start with a reason', async () => {
+  const world = durable()
+  world.silver.acknowledged = 7
+  world.bronze.acknowledged = 7
+  await world.states.saveMark('checkpoint', new TextEncoder().encode('7'))
+  expect(start(world)).rejects.toThrow('it was replaced or lost its end')
+})
+
 const PING: Ping = {
   deviceId: 'd',
   vehicleId: 'v',

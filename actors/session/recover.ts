@@ -57,7 +57,12 @@ export async function replay(
 ): Promise<number> {
   const { journal, partition, clock, log, progress } = options
   const total = journal.nextOffset - plan.replayFrom
-  if (total <= 0) return 0
+  if (total < 0) {
+    // Offsets would be given out again, and the stores would take new pings for old ones.
+    const message = `the journal ends before offset ${journal.nextOffset}, but the stores hold ${plan.replayFrom - 1}: it was replaced or lost its end`
+    throw new OrreryError('journal_behind', message)
+  }
+  if (total === 0) return 0
   if (plan.replayFrom < journal.firstOffset) {
     const message = `the journal begins at offset ${journal.firstOffset}, but a store still needs ${plan.replayFrom}`
     throw new OrreryError('journal_gap', message)
