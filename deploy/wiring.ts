@@ -2,13 +2,10 @@ import { systemClock } from '../actors/kernel/clock.ts'
 import { OrreryError } from '../actors/kernel/errors.ts'
 import { Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
-import { TIME_LIMITS } from '../actors/model/ping.ts'
 import { createControlApp, serveControl } from '../gateway/control.ts'
 import { IngestHttp } from '../gateway/ingest-http.ts'
 import { Intake } from '../gateway/intake.ts'
 import { Keys } from '../gateway/keys.ts'
-import { GATEWAY_DEFAULTS } from '../gateway/options.ts'
-import type { GatewayOptions } from '../gateway/options.ts'
 import type { GatewayPorts, PartHealth, Process } from '../gateway/ports.ts'
 import { startServer } from '../gateway/server.ts'
 import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
@@ -20,6 +17,7 @@ import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { buildPages } from '../ui/build.ts'
 import { Demo } from './demo.ts'
 import { Live } from './live.ts'
+import { gatewayOptions } from './options.ts'
 import { bronzeTable, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
 import type { Running, StartOptions } from './running.ts'
 import type { Config } from './settings.ts'
@@ -59,7 +57,11 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     pages: await pagesBuilt,
     metrics: { text: () => prometheusText(telemetry) },
   }
-  const server = startServer(ports, gatewayOptions(config))
+  const server = startServer(ports, {
+    ...gatewayOptions(config),
+    host: config.host,
+    port: config.port,
+  })
   const control = serveControl(
     createControlApp(
       ports,
@@ -107,8 +109,8 @@ export async function withLocalPipeline(
   const telemetry = new Telemetry()
   const clock = systemClock
   const pipeline = await openPipeline({ config, log, telemetry, listen: () => {} })
-  const options = { ...GATEWAY_DEFAULTS, ...gatewayOptions(config) }
-  const intake = new Intake({ ingest: pipeline.intake, clock, telemetry }, options)
+  const ports = { ingest: pipeline.intake, clock, telemetry }
+  const intake = new Intake(ports, gatewayOptions(config))
   const ingest = new IngestHttp(intake, new Keys({ verifyKey: () => null }, clock), clock)
   try {
     await run((request) => ingest.postAs('local', request))
@@ -196,25 +198,4 @@ function completeUpToMs({
 }: Pick<Pipeline, 'bronze' | 'silver' | 'metrics'>): number {
   const nowMs = systemClock.nowMs()
   return Math.min(...[bronze, silver, metrics].map((sink) => sink.oldestUnackedMs ?? nowMs))
-}
-
-function gatewayOptions(config: Config): Partial<GatewayOptions> & { port: number; host: string } {
-  return {
-    port: config.port,
-    host: config.host,
-    authTimeoutMs: config.authTimeoutMs,
-    frameBytesMax: config.frameBytesMax,
-    bodyBytesMax: config.bodyBytesMax,
-    connectionsMax: config.maxConnections,
-    pingsPerMessageMax: config.pingsPerMessageMax,
-    pingsPerSecondMax: config.pingsPerSecondMax,
-    viewersMax: config.viewersMax,
-    viewers: config.viewers,
-    tilesUrl: config.tilesUrl === '' ? null : config.tilesUrl,
-    time: {
-      ...TIME_LIMITS,
-      aheadMsMax: config.eventTimeFutureMaxMs,
-      oldestMs: Date.parse(config.eventTimeOldest),
-    },
-  }
 }

@@ -1,11 +1,11 @@
 import type { DeadLetterFact, Fact, PingsFact } from '../model/fact.ts'
-import type { History, HistoryRequest } from '../model/history.ts'
+import type { History } from '../model/history.ts'
 import type { Behavior, TimerMessage } from './behavior.ts'
-import type { Cell, Letter } from './cell.ts'
+import type { Letter } from './cell.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
-import { messageOf } from './errors.ts'
 import { Mailbox } from './mailbox.ts'
+import { Recaller } from './recaller.ts'
 import { Supervisor } from './supervisor.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
@@ -49,9 +49,6 @@ export type PartitionOptions<State, Message> = Readonly<{
   limits: Readonly<{ turnsPerSliceMax: number; mailboxMax: number; awakeMax: number }>
 }>
 
-/** Pause before a failed look into the past is tried again. */
-const RECALL_RETRY_MS = 250
-
 /**
  * Runs the actors of one partition over its journal, in order of offsets: one turn at a time, many
  * turns a slice, then other I/O goes first. An actor that must look into its past waits alone; the
@@ -70,8 +67,7 @@ export class Partition<State, Message> {
   #scheduled = false
   #backlog = 0
   #delivered: number
-  readonly #recalling = new Set<Cell<State, Message>>()
-  #recalls: { cell: Cell<State, Message>; aroundUs: number }[] = []
+  readonly #recaller: Recaller<State, Message>
   /** Who waits for progress, told after each slice. */
   #sliced: (() => void)[] = []
 
@@ -79,6 +75,12 @@ export class Partition<State, Message> {
     this.#options = options
     this.#delivered = deliveredThrough
     this.#supervisor = new Supervisor(options)
+    this.#recaller = new Recaller({
+      ...options,
+      supervisor: this.#supervisor,
+      mailboxMax: options.limits.mailboxMax,
+      changed: () => this.#schedule(),
+    })
     options.telemetry
       .gauge('orrery_backlog_pings', 'Committed messages that wait for their turn')
       .from(() => this.#backlog)
@@ -87,7 +89,7 @@ export class Partition<State, Message> {
       .from(() => options.directory.awake)
     options.telemetry
       .gauge('orrery_actors_recalling', 'Actors that look into their past')
-      .from(() => this.#recalling.size)
+      .from(() => this.#recaller.size)
   }
 
   /** Committed messages that no actor has handled yet. */
@@ -97,12 +99,7 @@ export class Partition<State, Message> {
 
   /** Every message up to this offset has been handled, and its facts handed over. */
   get handledThrough(): number {
-    let through = this.#delivered
-    for (const cell of this.#recalling) {
-      const offset = cell.waitingOffset
-      if (offset !== null && offset - 1 < through) through = offset - 1
-    }
-    return through
+    return Math.min(this.#delivered, this.#recaller.oldestOffset - 1)
   }
 
   /** Takes the next committed entry; entries come in order of offsets, without gaps. */
@@ -114,7 +111,7 @@ export class Partition<State, Message> {
 
   /** Resolves when everything enqueued has been handled. */
   async idle(): Promise<void> {
-    while (this.#backlog > 0 || this.#recalling.size > 0) {
+    while (this.#backlog > 0 || this.#recaller.size > 0) {
       await new Promise<void>((resolve) => this.#sliced.push(resolve))
     }
   }
@@ -158,7 +155,7 @@ export class Partition<State, Message> {
       this.#queue.take()
       this.#delivered = delivery.offset + delivery.count - 1
     }
-    this.#recallAll()
+    this.#recaller.load()
     this.#options.derived.advance(this.handledThrough)
     if (this.#queue.size > 0 && turns > 0) this.#schedule()
     this.#tellSliced()
@@ -243,64 +240,8 @@ export class Partition<State, Message> {
       this.#supervisor.turn(cell, letter)
       return true
     }
-    cell.waiting = new Mailbox(this.#options.limits.mailboxMax)
-    cell.waiting.offer(letter)
-    this.#recalling.add(cell)
-    this.#recalls.push({ cell, aroundUs })
+    this.#recaller.park(cell, letter, aroundUs)
     return true
-  }
-
-  #recallAll(): void {
-    if (this.#recalls.length === 0) return
-    const recalls = this.#recalls
-    this.#recalls = []
-    const requests = recalls.map(({ cell, aroundUs }): HistoryRequest => ({
-      sessionId: cell.id,
-      partition: this.#options.partition,
-      eventTimeUs: aroundUs,
-      beforeOffset: cell.waitingOffset ?? 0,
-    }))
-    this.#options.history.load(requests).then(
-      (pages) => {
-        recalls.forEach(({ cell }, index) => {
-          const page = pages[index]
-          if (page) this.#resume(cell, page)
-        })
-        this.#options.derived.advance(this.handledThrough)
-        this.#schedule()
-      },
-      (cause: unknown) => {
-        this.#options.log.warn(
-          { sessions: recalls.length, error: messageOf(cause) },
-          'look into the past failed, tried again',
-        )
-        this.#options.clock.after(RECALL_RETRY_MS, () => {
-          this.#recalls.push(...recalls)
-          this.#schedule()
-        })
-      },
-    )
-  }
-
-  /** Goes on with an actor whose past is at hand, until its letters are done or it must look further. */
-  #resume(
-    cell: Cell<State, Message>,
-    page: Parameters<Behavior<State, Message>['recalled']>[1],
-  ): void {
-    const { behavior } = this.#options
-    cell.state = behavior.recalled(cell.state, page)
-    for (let letter = cell.waiting?.peek(); letter; letter = cell.waiting?.peek()) {
-      const aroundUs = this.#supervisor.recalls(cell, letter)
-      if (aroundUs !== null) {
-        this.#recalls.push({ cell, aroundUs })
-        return
-      }
-      cell.waiting?.take()
-      this.#supervisor.turn(cell, letter)
-    }
-    cell.state = behavior.forgotten(cell.state)
-    cell.waiting = null
-    this.#recalling.delete(cell)
   }
 
   #tellSliced(): void {

@@ -56,7 +56,6 @@ export async function openChdb(options: ChdbOptions): Promise<ClickHouse> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const configPath = await writeChdbConfig(directory, options.memoryBytesMax)
   if (options.workingDirectory !== null) process.chdir(resolve(options.workingDirectory))
-  warnOfFewThreads(log)
 
   const chdb = await import('chdb')
   const connect = (settings: readonly string[]): Session =>
@@ -183,14 +182,4 @@ async function openFirst(open: () => Session, directory: string): Promise<Sessio
       cause,
     })
   }
-}
-
-/** Statements take threads of Bun's pool: with its default, as many as cores, two long ones stop file access too. */
-function warnOfFewThreads(log: Log): void {
-  const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? process.env['GOMAXPROCS'] ?? 0)
-  if (threads >= 8) return
-  log.warn(
-    { threads },
-    'UV_THREADPOOL_SIZE is under 8: long queries will delay writes; set it to 16',
-  )
 }

@@ -1,0 +1,105 @@
+import type { History, HistoryPage, HistoryRequest } from '../model/history.ts'
+import type { Behavior } from './behavior.ts'
+import type { Cell, Letter } from './cell.ts'
+import type { Clock } from './clock.ts'
+import { messageOf } from './errors.ts'
+import { Mailbox } from './mailbox.ts'
+import type { Supervisor } from './supervisor.ts'
+import type { Log } from './telemetry.ts'
+
+/** Pause before a failed look into the past is tried again. */
+const RETRY_MS = 250
+
+export type RecallerOptions<State, Message> = Readonly<{
+  partition: number
+  behavior: Behavior<State, Message>
+  history: History
+  supervisor: Supervisor<State, Message>
+  clock: Clock
+  log: Log
+  mailboxMax: number
+  /** Called when actors have gone on, and when there is something to ask again. */
+  changed: () => void
+}>
+
+/** Actors that look into their past: their letters wait, the page is fetched, and they go on. */
+export class Recaller<State, Message> {
+  readonly #options: RecallerOptions<State, Message>
+  readonly #waiting = new Set<Cell<State, Message>>()
+  #asked: { cell: Cell<State, Message>; aroundUs: number }[] = []
+
+  constructor(options: RecallerOptions<State, Message>) {
+    this.#options = options
+  }
+
+  /** Actors that wait. */
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  /** The oldest message that waits, or Infinity. */
+  get oldestOffset(): number {
+    let oldest = Infinity
+    for (const cell of this.#waiting) oldest = Math.min(oldest, cell.waitingOffset ?? Infinity)
+    return oldest
+  }
+
+  /** Lets the actor wait with this letter for its past around an event time. */
+  park(cell: Cell<State, Message>, letter: Letter<Message>, aroundUs: number): void {
+    cell.waiting = new Mailbox(this.#options.mailboxMax)
+    cell.waiting.offer(letter)
+    this.#waiting.add(cell)
+    this.#asked.push({ cell, aroundUs })
+  }
+
+  /** Asks for everything that was parked since the last time, at once. */
+  load(): void {
+    if (this.#asked.length === 0) return
+    const asked = this.#asked
+    this.#asked = []
+    const { partition, history, clock, log, changed } = this.#options
+    const requests = asked.map(({ cell, aroundUs }): HistoryRequest => ({
+      sessionId: cell.id,
+      partition,
+      eventTimeUs: aroundUs,
+      beforeOffset: cell.waitingOffset ?? 0,
+    }))
+    history.load(requests).then(
+      (pages) => {
+        asked.forEach(({ cell }, index) => {
+          const page = pages[index]
+          if (page) this.#resume(cell, page)
+        })
+        changed()
+      },
+      (cause: unknown) => {
+        log.warn(
+          { actors: asked.length, error: messageOf(cause) },
+          'look into the past failed, tried again',
+        )
+        clock.after(RETRY_MS, () => {
+          this.#asked.push(...asked)
+          changed()
+        })
+      },
+    )
+  }
+
+  /** Goes on with an actor whose past is at hand, until its letters are done or it must look further. */
+  #resume(cell: Cell<State, Message>, page: HistoryPage): void {
+    const { behavior, supervisor } = this.#options
+    cell.state = behavior.recalled(cell.state, page)
+    for (let letter = cell.waiting?.peek(); letter; letter = cell.waiting?.peek()) {
+      const aroundUs = supervisor.recalls(cell, letter)
+      if (aroundUs !== null) {
+        this.#asked.push({ cell, aroundUs })
+        return
+      }
+      cell.waiting?.take()
+      supervisor.turn(cell, letter)
+    }
+    cell.state = behavior.forgotten(cell.state)
+    cell.waiting = null
+    this.#waiting.delete(cell)
+  }
+}
