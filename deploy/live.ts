@@ -32,6 +32,8 @@ export type LiveSources = Readonly<{
 /** One tick makes one delta: short beside the half second in which a position must be on the map. */
 const TICK_MS = 150
 const KPI_MS = 1_000
+/** A viewer that was cut off finds the deltas it missed for so long. */
+const COME_BACK_MS = 60_000
 /** Seconds over which rates and percentiles are taken. */
 const RECENT_S = 5
 
@@ -44,6 +46,8 @@ export class Live implements LiveFeed {
   #ackP95: RecentQuantile | null = null
   #queryableP95: RecentQuantile | null = null
   #acceptedAt: number[] = []
+  /** When somebody last watched. */
+  #watchedMs = -Infinity
   #cancels: (() => void)[] = []
 
   constructor(clock: Clock, telemetry: Telemetry) {
@@ -56,6 +60,7 @@ export class Live implements LiveFeed {
         completedStayMs: 30_000,
         silentStayMs: 3_600_000,
         deltasMax: 400,
+        positionsMax: 100_000,
       },
     })
     telemetry
@@ -106,7 +111,10 @@ export class Live implements LiveFeed {
 
   start(): void {
     this.#repeat(TICK_MS, () => {
-      const delta = this.#feed.tick(this.#clock.nowMs())
+      const nowMs = this.#clock.monotonicMs()
+      if (this.#listeners.size > 0) this.#watchedMs = nowMs
+      const watched = nowMs - this.#watchedMs < COME_BACK_MS
+      const delta = this.#feed.tick(this.#clock.nowMs(), watched)
       if (delta) for (const listener of this.#listeners) listener.delta(delta)
     })
     this.#repeat(KPI_MS, () => {

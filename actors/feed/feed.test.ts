@@ -4,7 +4,13 @@ import type { HeaderFact, MovementFact, StatusFact } from '../model/fact.ts'
 import { POSITION_STRIDE, unpackPosition } from '../model/live.ts'
 import { Feed } from './feed.ts'
 
-const LIMITS = { vehiclesMax: 3, completedStayMs: 1_000, silentStayMs: 5_000, deltasMax: 4 }
+const LIMITS = {
+  vehiclesMax: 3,
+  completedStayMs: 1_000,
+  silentStayMs: 5_000,
+  deltasMax: 4,
+  positionsMax: 1_000,
+}
 const feedOf = () => new Feed({ epoch: 'e', nowMs: 0, limits: LIMITS })
 const name = { partition: 0, offset: 0, part: 0 }
 
@@ -148,4 +154,27 @@ test('a revised header renames the vehicle under its handle', () => {
   feed.tick(0)
   feed.accept(header('a', 'other'))
   expect(feed.tick(1)?.delta.add).toMatchObject([{ handle: 1, orderId: 'other' }])
+})
+
+test('what is held for who comes back is bounded by weight, too', () => {
+  const feed = new Feed({ epoch: 'e', nowMs: 0, limits: { ...LIMITS, positionsMax: 3 } })
+  feed.accept(header('a'))
+  feed.accept(header('b'))
+  for (let tick = 0; tick < 4; tick++) {
+    feed.accept(movement('a', { lat: 38 + tick / 100 }))
+    feed.accept(movement('b', { lat: 38 + tick / 100 }))
+    feed.tick(tick)
+  }
+  expect(feed.since(3)?.map(({ seq }) => seq)).toEqual([4])
+  expect(feed.since(2)).toBeNull()
+})
+
+test('with nobody watching no delta is made, and who comes takes a snapshot', () => {
+  const feed = feedOf()
+  feed.accept(header('a'))
+  feed.tick(0)
+  feed.accept(movement('a'))
+  expect(feed.tick(1, false)).toBeNull()
+  expect(feed.since(1)).toBeNull()
+  expect(feed.snapshot(1).pos).toHaveLength(POSITION_STRIDE)
 })

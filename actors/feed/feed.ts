@@ -11,7 +11,7 @@ import type {
 import { STATUSES } from '../model/ping.ts'
 import type { Ping } from '../model/ping.ts'
 import { DeltaRing } from './ring.ts'
-import type { SequencedDelta } from './ring.ts'
+import type { RingLimits, SequencedDelta } from './ring.ts'
 
 type Track = {
   vehicle: LiveVehicle
@@ -44,9 +44,8 @@ export type FeedOptions = Readonly<{
     completedStayMs: number
     /** How long a silent one does. */
     silentStayMs: number
-    /** Deltas kept for clients that come back. */
-    deltasMax: number
-  }>
+  }> &
+    RingLimits
 }>
 
 const EVENTS_MAX = 20
@@ -73,7 +72,7 @@ export class Feed {
     this.epoch = options.epoch
     this.#limits = options.limits
     this.#nowMs = options.nowMs
-    this.#ring = new DeltaRing(options.limits.deltasMax)
+    this.#ring = new DeltaRing(options.limits)
   }
 
   get seq(): number {
@@ -146,25 +145,34 @@ export class Feed {
     }
   }
 
-  /** Makes one delta of everything since the last tick; null when nothing changed. */
-  tick(nowMs: number): SequencedDelta | null {
+  /**
+   * Makes one delta of everything since the last tick; null when nothing changed, or when nobody is
+   * there to see it (`wanted`): then none is made, and who comes takes a snapshot.
+   */
+  tick(nowMs: number, wanted = true): SequencedDelta | null {
     this.#nowMs = nowMs
     const gone = this.#leave(nowMs)
     if (this.#added.size + this.#moved.size + this.#events.length + gone.length === 0) return null
+    const delta = wanted ? this.#delta(nowMs, gone) : null
+    this.#recentEvents = [...this.#recentEvents, ...this.#events].slice(-EVENTS_MAX)
+    this.#added.clear()
+    this.#moved.clear()
+    this.#events = []
+    if (delta) return this.#ring.push(delta)
+    this.#ring.skip()
+    return null
+  }
+
+  #delta(nowMs: number, gone: readonly number[]): LiveDelta {
     const pos: number[] = []
     for (const track of this.#moved) pack(pos, track)
-    const delta: LiveDelta = {
+    return {
       nowMs,
       ...(this.#added.size > 0 && { add: Array.from(this.#added, (track) => track.vehicle) }),
       ...(pos.length > 0 && { pos }),
       ...(gone.length > 0 && { gone }),
       ...(this.#events.length > 0 && { events: this.#events }),
     }
-    this.#recentEvents = [...this.#recentEvents, ...this.#events].slice(-EVENTS_MAX)
-    this.#added.clear()
-    this.#moved.clear()
-    this.#events = []
-    return this.#ring.push(delta)
   }
 
   snapshot(nowMs: number): LiveSnapshot {

@@ -138,12 +138,27 @@ function isWithin(value: unknown, bound: number): value is number {
   return typeof value === 'number' && value >= -bound && value <= bound
 }
 
+/** The constant, not the text that was parsed: a session would hold one of those for every fix. */
+function statusOf(value: unknown): Status | null {
+  switch (value) {
+    case 'en_route':
+      return 'en_route'
+    case 'started':
+      return 'started'
+    case 'completed':
+      return 'completed'
+    default:
+      return null
+  }
+}
+
 function fastPing(value: unknown, receivedMs: number, limits: TimeLimits): Ping | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
   const wire = value as Record<string, unknown>
   const { device_id, vehicle_id, session_id, order_id, status, timestamp } = wire
   if (!isId(device_id) || !isId(vehicle_id) || !isId(session_id) || !isId(order_id)) return null
-  if (status !== 'started' && status !== 'en_route' && status !== 'completed') return null
+  const known = statusOf(status)
+  if (!known) return null
   const { start_lat, start_lon, end_lat, end_lon, current_lat, current_lon } = wire
   if (!isWithin(start_lat, 90) || !isWithin(end_lat, 90) || !isWithin(current_lat, 90)) return null
   if (!isWithin(start_lon, 180) || !isWithin(end_lon, 180) || !isWithin(current_lon, 180))
@@ -158,7 +173,7 @@ function fastPing(value: unknown, receivedMs: number, limits: TimeLimits): Ping 
     vehicleId: vehicle_id,
     sessionId: session_id,
     orderId: order_id,
-    status,
+    status: known,
     eventTimeUs,
     startLat: start_lat,
     startLng: start_lon,
