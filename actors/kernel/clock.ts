@@ -24,12 +24,16 @@ export const systemClock: Clock = {
   soon: (call) => void setImmediate(call),
 }
 
-/** A clock that stands still until told; timers fire in order of their due time. For tests. */
+type Timer = { dueMs: number; sequence: number; call: (() => void) | null }
+
+/** A clock that stands still until told; timers fire in order of their due time. For tests and the simulation. */
 export class VirtualClock implements Clock {
   #nowMs: number
   #elapsedMs = 0
   #sequence = 0
-  #timers: { dueMs: number; sequence: number; call: () => void }[] = []
+  #waiting = 0
+  /** A binary heap by due time; a cancelled timer stays in it without its call until it is due. */
+  readonly #timers: Timer[] = []
 
   constructor(startMs = 1_790_000_000_000) {
     this.#nowMs = startMs
@@ -44,14 +48,13 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, call: () => void): () => void {
-    const timer = {
-      dueMs: this.#elapsedMs + Math.max(0, delayMs),
-      sequence: this.#sequence++,
-      call,
-    }
-    this.#timers.push(timer)
+    const dueMs = this.#elapsedMs + Math.max(0, delayMs)
+    const timer: Timer = { dueMs, sequence: this.#sequence++, call }
+    this.#push(timer)
+    this.#waiting++
     return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer)
+      if (timer.call) this.#waiting--
+      timer.call = null
     }
   }
 
@@ -61,7 +64,7 @@ export class VirtualClock implements Clock {
 
   /** How many timers wait: a test that leaks one sees it here. */
   get waiting(): number {
-    return this.#timers.length
+    return this.#waiting
   }
 
   /** Moves the wall clock alone, as an operator or NTP does. */
@@ -74,11 +77,8 @@ export class VirtualClock implements Clock {
     const untilMs = this.#elapsedMs + byMs
     for (;;) {
       await settle()
-      const next = this.#timers
-        .filter((timer) => timer.dueMs <= untilMs)
-        .sort((a, b) => a.dueMs - b.dueMs || a.sequence - b.sequence)[0]
+      const next = this.#next(untilMs)
       if (!next) break
-      this.#timers = this.#timers.filter((other) => other !== next)
       this.#pass(next.dueMs - this.#elapsedMs)
       next.call()
     }
@@ -90,6 +90,52 @@ export class VirtualClock implements Clock {
     this.#elapsedMs += byMs
     this.#nowMs += byMs
   }
+
+  /** Takes out the first timer that is due until then. */
+  #next(untilMs: number): { dueMs: number; call: () => void } | null {
+    for (let first = this.#timers[0]; first; first = this.#timers[0]) {
+      const { dueMs, call } = first
+      if (call && dueMs > untilMs) return null
+      this.#takeFirst()
+      if (!call) continue
+      first.call = null
+      this.#waiting--
+      return { dueMs, call }
+    }
+    return null
+  }
+
+  #push(timer: Timer): void {
+    const timers = this.#timers
+    let at = timers.length
+    for (; at > 0; at = (at - 1) >> 1) {
+      const parent = timers[(at - 1) >> 1]
+      if (!parent || isBefore(parent, timer)) break
+      timers[at] = parent
+    }
+    timers[at] = timer
+  }
+
+  #takeFirst(): void {
+    const timers = this.#timers
+    const last = timers.pop()
+    if (!last || timers.length === 0) return
+    let at = 0
+    for (;;) {
+      const left = timers[2 * at + 1]
+      const right = timers[2 * at + 2]
+      const isRight = left && right && isBefore(right, left)
+      const child = isRight ? right : left
+      if (!child || isBefore(last, child)) break
+      timers[at] = child
+      at = 2 * at + (isRight ? 2 : 1)
+    }
+    timers[at] = last
+  }
+}
+
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.sequence < b.sequence)
 }
 
 async function settle(): Promise<void> {
