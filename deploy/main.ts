@@ -17,6 +17,8 @@ import { summary } from './summary.ts'
 
 const EXIT_USAGE = 2
 const THREADS_MIN = 8
+/** A shorter key of one's own can be tried out over the network. */
+const KEY_LENGTH_SAFE = 12
 
 /** Starts the system with real adapters, or with others in a test. */
 export type StartOrrery = (options: StartOptions) => Promise<Running>
@@ -54,6 +56,9 @@ async function run(config: Config, flags: StartFlags, startOrrery: StartOrrery):
     return complain(trouble)
   }
   warnOfFewThreads(log)
+  if (config.apiKey !== '' && config.apiKey.length < KEY_LENGTH_SAFE) {
+    log.warn({ characters: config.apiKey.length }, 'API_KEY is short enough to be guessed')
+  }
   try {
     const { accounts, fresh } = await openAccounts(config, flags)
     const telemetry = new Telemetry()
