@@ -91,7 +91,7 @@ const REPLY_CASES: readonly ContractCase[] = [
   accepts('a number in quotes', text({ current_lat: '37.5' })),
   accepts('a valid ping as bytes', new TextEncoder().encode(text())),
   refuses('a field is missing', without('order_id'), [
-    '1 validation errors for DeliveryData\\norder_id\\n  Field required',
+    '1 validation error for DeliveryData\\norder_id\\n  Field required',
     '"code":"invalid_ping"',
     '"path":"order_id"',
   ]),

@@ -56,7 +56,8 @@ function reasonsText(reasons: readonly Refusal[]): string {
   const blocks = fields.map(
     ({ path, expected, received }) => `${path}\n  ${fieldText(expected, received)}`,
   )
-  return `${fields.length} validation errors for DeliveryData\n${blocks.join('\n')}`
+  const noun = fields.length === 1 ? 'error' : 'errors'
+  return `${fields.length} validation ${noun} for DeliveryData\n${blocks.join('\n')}`
 }
 
 function fieldText(expected: string, received: string): string {
