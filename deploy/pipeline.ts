@@ -46,6 +46,8 @@ export type PipelineOptions = Readonly<{
   telemetry: Telemetry
   /** Hears every fact as it is made; of what a replay repeats, again. */
   listen: (fact: Fact) => void
+  /** Why the process as a whole cannot take more pings now, or null. */
+  overloaded?: () => string | null
   /** Called once the actors' states can be read, before anything is replayed. */
   prepare?: (parts: PipelineParts) => void
 }>
@@ -82,7 +84,10 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const acknowledged = { received, derived: Math.min(...derived) }
   const plan = await planRecovery(states, acknowledged)
 
-  const behavior = sessionBehavior({ silentAfterMs: config.sessionSilentMs })
+  const behavior = sessionBehavior({
+    silentAfterMs: config.sessionSilentMs,
+    overdueAfterMs: config.sessionOverdueMs,
+  })
   const directory = new Directory(behavior, states)
   const shared = { behavior, directory, clock: systemClock, log, telemetry }
   const partition = new Partition<SessionState, Ping>(
@@ -98,16 +103,19 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     plan.replayFrom - 1,
   )
   const limits = { backlogMax: BACKLOG_PINGS_MAX, retryAfterMs: RETRY_AFTER_MS }
-  const intake = new Intake({ journal, partition, clock: systemClock, telemetry, limits })
+  const overloaded = options.overloaded ?? (() => null)
+  const ports = { journal, partition, clock: systemClock, telemetry }
+  const intake = new Intake({ ...ports, limits, overloaded })
   const parts = { ...stores, directory, partition, intake }
   options.prepare?.(parts)
-  await replay({ journal, partition, clock: systemClock, log }, plan)
-  await ensureBronzeView(engine, bronzeTable(config))
 
+  let recovered = false
   const sweep = new Sweep({
     ...shared,
     store: states,
-    fire: (key, timer, dueMs) => intake.fireTimer(key, timer, dueMs, () => sweep.fired(key)),
+    // A timer's message goes to the end of the journal: it must not overtake what is still replayed.
+    fire: (key, timer, dueMs) =>
+      recovered && intake.fireTimer(key, timer, dueMs, () => sweep.fired(key)),
     madeRoom: () => partition.wake(),
     limits: {
       awakeMax: config.actorsAwakeMax,
@@ -123,7 +131,11 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     acknowledged: (offset) => untilAcknowledged([silver, metrics], offset),
   })
   const upkeep = new Upkeep({ ...parts, checkpoint, config, clock: systemClock, log })
+  // A replay wakes actors too: with none put away it would stop at the bound for good.
   sweep.start()
+  await replay({ journal, partition, clock: systemClock, log }, plan)
+  recovered = true
+  await ensureBronzeView(engine, bronzeTable(config))
   upkeep.start()
   return {
     ...parts,
@@ -227,9 +239,10 @@ async function stop(parts: StopParts, deadlineMs: number): Promise<readonly stri
     if (!done) unflushed.push(name)
   }
   intake.stop()
-  await step('sweep', () => sweep.stop())
   await step('journal', () => journal.close())
+  // The last turns may wake actors: they too need others to be put away.
   await step('actors', () => partition.idle())
+  await step('sweep', () => sweep.stop())
   const sinks = [bronze, silver, metrics] as const
   await Promise.all(sinks.map((sink) => step(sink.name, () => sink.flush())))
   // A checkpoint waits for the sinks: without them there is none, and the next start replays.

@@ -130,6 +130,14 @@ export const settings = {
     limit: 'YYYY-MM-DD, from 1970-01-01',
     about: 'a ping from before that day is refused: a clock that lost its battery',
   }),
+  EVENT_LOOP_LAG_MS_MAX: whole({
+    group: 'Gateway',
+    unit: 'ms',
+    default: 250,
+    min: 20,
+    max: 60_000,
+    about: 'how late the process may run, over a second; beyond it senders are told busy',
+  }),
   VIEWERS_MAX: whole({
     group: 'Gateway',
     unit: 'streams',
@@ -195,6 +203,14 @@ export const settings = {
     min: 1_000,
     max: 24 * HOUR_MS,
     about: 'an open session without pings for so long is marked silent',
+  }),
+  SESSION_OVERDUE_MS: whole({
+    group: 'Actors',
+    unit: 'ms',
+    default: 10 * MINUTE_MS,
+    min: 1_000,
+    max: 24 * HOUR_MS,
+    about: 'a session not completed so long after its estimated arrival is told as overdue',
   }),
   SNAPSHOT_INTERVAL_MS: whole({
     group: 'Actors',

@@ -133,6 +133,7 @@ export class Feed {
       case 'alert': {
         const track = this.#tracks.get(fact.sessionId)
         if (!track) return false
+        if (fact.alert !== 'silent') return true
         track.status = 'silent'
         this.#leaveIn(track, this.#limits.silentStayMs)
         this.#moved.add(track)

@@ -73,12 +73,15 @@ export type MovementFact = FactName &
     late: boolean
   }>
 
-/** Something a durable timer found: no ping for long. Fires once; `late` when due while the process was down. */
+/**
+ * Something a durable timer found: no ping for long, or not there by the estimated arrival. Each fires
+ * once a session (silence once a silence); `late` when due while the process was down.
+ */
 export type AlertFact = FactName &
   Readonly<{
     kind: 'alert'
     sessionId: string
-    alert: 'silent'
+    alert: 'silent' | 'overdue'
     dueMs: number
     firedMs: number
     late: boolean

@@ -12,7 +12,7 @@ import { compareFixes } from './fixes.ts'
 import { comparePings, FIXES_MAX } from './state.ts'
 import type { SessionState } from './state.ts'
 
-const session = sessionBehavior({ silentAfterMs: 600_000 })
+const session = sessionBehavior({ silentAfterMs: 600_000, overdueAfterMs: 300_000 })
 const PING: Ping = {
   deviceId: 'd',
   vehicleId: 'v',
@@ -218,6 +218,61 @@ test('a state comes back from its bytes as it was, and from nothing else', () =>
   const { state } = run(track(30))
   expect(session.decode(session.encode(state), session.version)).toEqual(state)
   expect(session.encode(state).length).toBeLessThan(1_024)
-  expect(() => session.decode(session.encode(state), session.version + 1)).toThrow('version 2')
+  expect(() => session.decode(session.encode(state), session.version + 1)).toThrow('version 3')
   expect(() => session.decode(session.encode(state).slice(0, -3), session.version)).toThrow()
+})
+
+/** A delivery at 10 m/s, one fix each 10 s. */
+const drive = (fixes: number): Ping[] =>
+  Array.from({ length: fixes }, (_, index) => ({
+    ...PING,
+    eventTimeUs: index * 10_000_000,
+    lat: 38 + (index * 100) / 111_195,
+    endLat: 38.02,
+    endLng: 23.7,
+  }))
+
+test('a delivery that is not there when it should be is told as overdue, once', () => {
+  const { state } = run(drive(8))
+  // Made after a minute, at 600 m: the 1,624 m that are left take 234 s on streets.
+  expect(state.etaMs).toBeCloseTo(1_006 + 233_800, -3)
+  const silent = session.onTimer(
+    state,
+    { timer: 'silent', dueMs: 601_007 },
+    { ...turnAt(9), receivedMs: 700_000 },
+  )
+  const due = session.timer(silent.state)
+  expect(due).toEqual({ timer: 'overdue', dueMs: (state.etaMs ?? 0) + 300_000 })
+})
+
+test('an estimate once made stays, and none is made from the first metres', () => {
+  expect(run(drive(5)).state.etaMs).toBeNull()
+  const { etaMs } = run(drive(8)).state
+  expect(run(drive(15)).state.etaMs).toBe(etaMs)
+})
+
+test('whichever of silence and arrival is due first fires first, and each once', () => {
+  const early = sessionBehavior({ silentAfterMs: 600_000, overdueAfterMs: 1_000 })
+  const { state } = run(drive(8))
+  const due = early.timer(state)
+  expect(due?.timer).toBe('overdue')
+  if (!due) return
+  const fired = early.onTimer(state, due, { ...turnAt(9), receivedMs: due.dueMs })
+  expect(fired.facts).toMatchObject([{ kind: 'alert', alert: 'overdue', late: false }])
+  expect(early.timer(fired.state)?.timer).toBe('silent')
+  expect(early.onTimer(fired.state, due, { ...turnAt(10), receivedMs: due.dueMs }).facts).toEqual(
+    [],
+  )
+  const [completed] = drive(9).slice(-1)
+  if (!completed) return
+  const done = early.receive(fired.state, { ...completed, status: 'completed' }, turnAt(11))
+  expect(early.timer(done.state)).toBeNull()
+})
+
+test('a state of the version before is read, its arrival estimated at the next ping', () => {
+  const { state } = run(drive(8))
+  const bytes = session.encode(state)
+  // Version 1 had no arrival: the eight bytes behind the flags and three numbers.
+  const old = new Uint8Array([...bytes.subarray(0, 25), ...bytes.subarray(33)])
+  expect(session.decode(old, 1)).toEqual({ ...state, etaMs: null })
 })

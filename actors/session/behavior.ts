@@ -1,7 +1,8 @@
 import type { Behavior, Step, TimerMessage, Turn } from '../kernel/behavior.ts'
-import type { AlertFact, Fact } from '../model/fact.ts'
+import type { Fact } from '../model/fact.ts'
 import type { Fix, HistoryPage } from '../model/history.ts'
 import type { Ping } from '../model/ping.ts'
+import { estimatedArrivalMs } from './arrival.ts'
 import { decodeSession, encodeSession, SESSION_STATE_VERSION } from './codec.ts'
 import {
   addedCm,
@@ -15,14 +16,8 @@ import type { Neighbours } from './derive.ts'
 import { compareFixes, placeOf, withFix } from './fixes.ts'
 import { FIXES_MAX, holdsWholeLife, UNKNOWN_SESSION } from './state.ts'
 import type { Recollection, SessionState } from './state.ts'
-
-/** A timer this much later than due was due while nobody could fire it. */
-const LATE_TIMER_MS = 60_000
-
-export type SessionOptions = Readonly<{
-  /** No ping for this long on a delivery under way: the session counts as silent. */
-  silentAfterMs: number
-}>
+import { dueTimer, timerFact } from './timers.ts'
+import type { SessionOptions } from './timers.ts'
 
 /**
  * One delivery. Its final header, status events, movements and totals depend on the set of its pings
@@ -41,7 +36,7 @@ export function sessionBehavior(options: SessionOptions): Behavior<SessionState,
     forgotten: (state) => (state.recollection ? { ...state, recollection: null } : state),
     receive,
     onTimer: (state, message, turn) => onTimer(state, message, turn, options),
-    timer: (state) => timer(state, options),
+    timer: (state) => dueTimer(state, options),
     live: (state) => state.header !== null && state.completed === null,
     encode: encodeSession,
     decode: decodeSession,
@@ -106,6 +101,8 @@ function receive(state: SessionState, ping: Ping, turn: Turn): Step<SessionState
       travelledCm,
       lastReceivedMs,
       silent: false,
+      etaMs: state.etaMs ?? estimatedArrivalMs(state, ping, header.ping, travelledCm, turn),
+      overdue: state.overdue,
       recollection: recollection && withRecalled(recollection, fix),
     },
     facts,
@@ -128,30 +125,15 @@ function withRecalled(page: Recollection, fix: Fix): Recollection {
   return { ...page, fixes: withFix(page.fixes, placeOf(page.fixes, fix).index, fix, Infinity) }
 }
 
-function timer(state: SessionState, options: SessionOptions): TimerMessage | null {
-  if (!state.header || state.completed || state.silent) return null
-  return { timer: 'silent', dueMs: state.lastReceivedMs + options.silentAfterMs }
-}
-
 function onTimer(
   state: SessionState,
   message: TimerMessage,
   turn: Turn,
   options: SessionOptions,
 ): Step<SessionState> {
-  const due = timer(state, options)
+  const due = dueTimer(state, options)
   // A ping that came in the meantime moved the timer: what was due then is not due now.
-  if (!due || due.dueMs > turn.receivedMs) return { state, facts: [] }
-  const fact: AlertFact = {
-    kind: 'alert',
-    partition: turn.partition,
-    offset: turn.offset,
-    part: 0,
-    sessionId: state.header?.ping.sessionId ?? '',
-    alert: 'silent',
-    dueMs: message.dueMs,
-    firedMs: turn.receivedMs,
-    late: turn.receivedMs - message.dueMs > LATE_TIMER_MS,
-  }
-  return { state: { ...state, silent: true }, facts: [fact] }
+  if (due?.timer !== message.timer || due.dueMs > turn.receivedMs) return { state, facts: [] }
+  const fired = due.timer === 'silent' ? { silent: true } : { overdue: true }
+  return { state: { ...state, ...fired }, facts: [timerFact(state, due, message.dueMs, turn)] }
 }

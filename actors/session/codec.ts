@@ -5,8 +5,11 @@ import { FIXES_MAX } from './state.ts'
 import type { SessionState, StatusState } from './state.ts'
 
 /** Version of the bytes that `encodeSession` writes. */
-export const SESSION_STATE_VERSION = 1
+export const SESSION_STATE_VERSION = 2
 
+const HEADER = 1
+const SILENT = 2
+const OVERDUE = 4
 const BYTES_MAX = 4 * 1024
 const scratch = new Uint8Array(BYTES_MAX)
 const view = new DataView(scratch.buffer)
@@ -31,10 +34,11 @@ export function encodeSession(state: SessionState): Uint8Array {
     number(value ? value.revision : 0)
   }
 
-  byte((state.header ? 1 : 0) | (state.silent ? 2 : 0))
+  byte((state.header ? HEADER : 0) | (state.silent ? SILENT : 0) | (state.overdue ? OVERDUE : 0))
   number(state.fixCount)
   number(state.travelledCm)
   number(state.lastReceivedMs)
+  number(state.etaMs ?? Number.NaN)
   status(state.started)
   status(state.enRoute)
   status(state.completed)
@@ -61,13 +65,19 @@ export function encodeSession(state: SessionState): Uint8Array {
 
 /** Reads what `encodeSession` wrote. Throws on another version or damaged bytes. */
 export function decodeSession(bytes: Uint8Array, version: number): SessionState {
-  if (version !== SESSION_STATE_VERSION) throw new RangeError(`session state of version ${version}`)
+  if (version < 1 || version > SESSION_STATE_VERSION) {
+    throw new RangeError(`session state of version ${version}`)
+  }
   const from = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 0
   const byte = (): number => from.getUint8(at++)
   const number = (): number => {
     at += 8
     return from.getFloat64(at - 8, true)
+  }
+  const numberOrNull = (): number | null => {
+    const value = number()
+    return Number.isNaN(value) ? null : value
   }
   const text = (): string => {
     const length = from.getUint16(at, true)
@@ -111,12 +121,15 @@ export function decodeSession(bytes: Uint8Array, version: number): SessionState 
     fixCount: number(),
     travelledCm: number(),
     lastReceivedMs: number(),
+    // Version 1 knew no arrival: it is estimated at the next ping.
+    etaMs: version >= 2 ? numberOrNull() : null,
     started: status(),
     enRoute: status(),
     completed: status(),
     fixes: Array.from({ length: Math.min(byte(), FIXES_MAX) }, fix),
-    header: flags & 1 ? { revision: number(), ping: ping() } : null,
-    silent: (flags & 2) !== 0,
+    header: flags & HEADER ? { revision: number(), ping: ping() } : null,
+    silent: (flags & SILENT) !== 0,
+    overdue: (flags & OVERDUE) !== 0,
     recollection: null,
   }
   if (at !== bytes.length) throw new RangeError('session state is longer than its content')

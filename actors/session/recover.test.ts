@@ -103,7 +103,7 @@ const DERIVED: readonly Fact['kind'][] = ['header', 'status', 'movement', 'alert
 
 /** One life of the process over what is durable. */
 async function start({ journal, states, silver, bronze, clock }: Durable) {
-  const behavior = sessionBehavior({ silentAfterMs: 600_000 })
+  const behavior = sessionBehavior({ silentAfterMs: 600_000, overdueAfterMs: 300_000 })
   const directory = new Directory(behavior, states)
   const received = new StoreTarget(bronze, ['pings'])
   const derived = new StoreTarget(silver, DERIVED)

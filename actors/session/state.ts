@@ -29,6 +29,10 @@ export type SessionState = Readonly<{
   lastReceivedMs: number
   /** The silence alert has fired and nothing was heard since. */
   silent: boolean
+  /** Estimated arrival, wall clock; made once, when enough of the way is done. Null before. */
+  etaMs: number | null
+  /** The alert that the estimated arrival passed has fired. */
+  overdue: boolean
   recollection: Recollection | null
 }>
 
@@ -43,6 +47,8 @@ export const UNKNOWN_SESSION: SessionState = {
   travelledCm: 0,
   lastReceivedMs: 0,
   silent: false,
+  etaMs: null,
+  overdue: false,
   recollection: null,
 }
 

@@ -26,7 +26,7 @@ export class Tally {
       case 'status':
         return this.#status(fact)
       case 'alert':
-        return this.#count('silent', 1, fact.firedMs)
+        return fact.alert === 'silent' ? this.#count('silent', 1, fact.firedMs) : undefined
       case 'dead_letter':
         return this.#count('refused', 1, fact.receivedMs)
       default:
