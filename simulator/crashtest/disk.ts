@@ -1,0 +1,136 @@
+import { dlopen, FFIType, ptr } from 'bun:ffi'
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Faults that need a disk of their own. */
+export type DiskFault = 'full' | 'read-only' | 'power-cut'
+
+/** Where the server under test keeps its data. */
+export interface TestDisk {
+  readonly folder: string
+  /** Faults that this disk can have. */
+  readonly faults: ReadonlySet<DiskFault>
+  /** Why the others are missing; null when none is. */
+  readonly missing: string | null
+  /** Leaves so many bytes free. */
+  fill(bytesLeft: number): Promise<void>
+  empty(): Promise<void>
+  /** From now on nothing can be written, open files included. */
+  lock(): Promise<void>
+  unlock(): Promise<void>
+  /** What was not synced is gone; reads and writes fail until `replug`. */
+  cutPower(): void
+  /** After a power cut, once no process has files open: as a machine that boots again finds it. */
+  replug(): Promise<void>
+  dispose(): Promise<void>
+}
+
+/** `EXT4_IOC_SHUTDOWN`, and its way of ending without writing the file system's own journal out. */
+const EXT4_SHUTDOWN = 0x8004587dn
+const NO_LOG_FLUSH = 2
+
+/** An ext4 file system in a file, where the means exist; else a plain folder without faults. */
+export async function openTestDisk(root: string, bytes = 8 * 1_024 ** 3): Promise<TestDisk> {
+  const folder = join(root, 'disk')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (process.platform !== 'linux') return plainFolder(folder, 'this is no Linux')
+  if (process.getuid?.() !== 0) return plainFolder(folder, 'only root may mount a disk')
+  const image = join(root, 'disk.img')
+  try {
+    await command('truncate', '-s', String(bytes), image)
+    await command('mkfs.ext4', '-q', '-F', '-m', '0', image)
+    await command('mount', '-o', 'loop', image, folder)
+  } catch (cause) {
+    rmSync(image, { force: true })
+    return plainFolder(folder, cause instanceof Error ? cause.message : String(cause))
+  }
+  return new LoopDisk(folder, image)
+}
+
+class LoopDisk implements TestDisk {
+  readonly folder: string
+  readonly faults = new Set<DiskFault>(['full', 'read-only', 'power-cut'])
+  readonly missing = null
+  readonly #image: string
+  readonly #ballast: string
+
+  constructor(folder: string, image: string) {
+    this.folder = folder
+    this.#image = image
+    this.#ballast = join(folder, 'ballast')
+  }
+
+  async fill(bytesLeft: number): Promise<void> {
+    const free = await this.#bytesFree()
+    if (free <= bytesLeft) return
+    // The last blocks go to the file's own bookkeeping: what is missing is not asked for.
+    await command('fallocate', '-l', String(free - bytesLeft), this.#ballast).catch(() => {})
+  }
+
+  async empty(): Promise<void> {
+    rmSync(this.#ballast, { force: true })
+  }
+
+  /** A remount is refused while files are open for writing; immutable files are not to be written, open or not. */
+  async lock(): Promise<void> {
+    // Twice: files come and go under its feet.
+    await command('chattr', '-R', '-f', '+i', this.folder).catch(() => {})
+    await command('chattr', '-R', '-f', '+i', this.folder).catch(() => {})
+  }
+
+  async unlock(): Promise<void> {
+    await command('chattr', '-R', '-f', '-i', this.folder).catch(() => {})
+  }
+
+  cutPower(): void {
+    const { symbols, close } = dlopen('libc.so.6', {
+      ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+    })
+    const descriptor = openSync(this.folder, 'r')
+    const result = symbols.ioctl(descriptor, EXT4_SHUTDOWN, ptr(new Uint32Array([NO_LOG_FLUSH])))
+    closeSync(descriptor)
+    close()
+    if (result !== 0) throw new Error('the power of the disk could not be cut')
+  }
+
+  async replug(): Promise<void> {
+    await command('umount', this.folder)
+    await command('mount', '-o', 'loop', this.#image, this.folder)
+  }
+
+  async dispose(): Promise<void> {
+    await this.unlock()
+    await command('umount', this.folder)
+  }
+
+  async #bytesFree(): Promise<number> {
+    const text = await command('df', '--output=avail', '-B1', this.folder)
+    return Number(text.trim().split('\n').at(-1))
+  }
+}
+
+function plainFolder(folder: string, missing: string): TestDisk {
+  const nothing = (): Promise<void> => Promise.resolve()
+  return {
+    ...{ folder, missing, faults: new Set<DiskFault>() },
+    ...{ fill: nothing, empty: nothing, lock: nothing, unlock: nothing, replug: nothing },
+    cutPower() {},
+    dispose: nothing,
+  }
+}
+
+/** Runs a program of the system; its output, or an error with its complaint. */
+async function command(program: string, ...args: string[]): Promise<string> {
+  const path = ['/usr/bin', '/usr/sbin', '/bin', '/sbin']
+    .map((folder) => join(folder, program))
+    .find((candidate) => existsSync(candidate))
+  if (path === undefined) throw new Error(`${program} is not installed`)
+  const child = Bun.spawn([path, ...args], { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  if (code !== 0) throw new Error(`${program} failed: ${err.trim().split('\n')[0] ?? code}`)
+  return out
+}
