@@ -16,6 +16,7 @@ import type { MetricsKpis } from '../sinks/metrics/board.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { buildPages } from '../ui/build.ts'
 import { Demo } from './demo.ts'
+import { EventLoopLag } from './lag.ts'
 import { Live } from './live.ts'
 import { gatewayOptions } from './options.ts'
 import { bronzeTable, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
@@ -33,10 +34,12 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   const { config, accounts, log, telemetry } = options
   const clock = systemClock
   const live = new Live(clock, telemetry)
+  const lag = new EventLoopLag({ clock, telemetry, limitMs: config.eventLoopLagMsMax })
   const pagesBuilt = buildPages(config.tilesUrl === '' ? {} : { tilesUrl: config.tilesUrl })
   const pipeline = await openPipeline({
     ...{ config, log, telemetry },
     listen: (fact) => live.accept(fact),
+    overloaded: () => lag.overloaded(),
     prepare: (parts) =>
       live.restore({
         ...parts,
@@ -46,14 +49,14 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
         queryableMs: parts.silver.queryableMs,
       }),
   })
-  const offer = pipeline.intake.offer.bind(pipeline.intake)
-  const demo = new Demo({ offer, clock, log })
+  const { intake } = pipeline
+  const demo = new Demo({ offer: intake.offer.bind(intake), clock, log })
   const ports: GatewayPorts = {
     ...{ accounts, clock, log, telemetry },
-    ingest: { offer },
+    ingest: intake,
     feed: live,
     reader: new ClickHouseReader(pipeline.engine),
-    process: processOf(pipeline, demo),
+    process: processOf(pipeline, demo, lag),
     pages: await pagesBuilt,
     metrics: { text: () => prometheusText(telemetry) },
   }
@@ -81,6 +84,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   )
   showCounts(telemetry, pipeline)
   live.start()
+  lag.start()
   demo.set(options.demo)
   const shown = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host
   return {
@@ -91,6 +95,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
       demo.set(false)
       await Promise.all([server.stop(), control.stop()])
       live.stop()
+      lag.stop()
       const unflushed = await pipeline.stop(Math.max(0, endMs - clock.monotonicMs()))
       return { clean: unflushed.length === 0, unflushed }
     },
@@ -142,7 +147,7 @@ async function freshQuery(pipeline: Pipeline, sql: string, format: string): Prom
   return runConsoleQuery({ engine: pipeline.engine, sql, format })
 }
 
-function processOf(pipeline: Pipeline, demo: Demo): Process {
+function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {
   const { journal, partition, bronze, silver, metrics } = pipeline
   return {
     health: () => ({
@@ -154,6 +159,7 @@ function processOf(pipeline: Pipeline, demo: Demo): Process {
       bronze: bronze.health(),
       silver: silver.health(),
       metrics: metrics.health(),
+      eventLoop: lag.health(),
     }),
     notReady: () => {
       const { refusing } = journal

@@ -133,6 +133,17 @@ test('it stops reading at the bound, is busy at twice the bound, and reads on at
   expect(wire.sent.slice(8).map((reply) => reply.includes('"code":"busy"'))).toEqual([true, true])
 })
 
+test('while nothing can be taken, a message is answered without being read', async () => {
+  const { wire, ingest, clock, conversation } = open()
+  ingest.refusal = () => ({ ok: false, code: 'busy', message: 'full', retryAfterMs: 70 })
+  conversation.receive('no ping at all')
+  await clock.advanceMs(0)
+  expect(JSON.parse(wire.sent[0] ?? '')).toMatchObject({ code: 'busy', retry_after_ms: 70 })
+  ingest.refusal = () => null
+  conversation.receive(text())
+  expect(ingest.offers).toHaveLength(1)
+})
+
 test('the bound on bytes holds as well', () => {
   const { wire, conversation } = open({ unansweredBytesMax: 10_000 })
   conversation.receive(text({ route_name: 'x'.repeat(6_000) }))

@@ -145,6 +145,12 @@ export class Conversation {
       this.#answer(data.length, notTaken('rate_limited', 'too many pings for this key', waitMs))
       return
     }
+    const refusal = intake.refusal()
+    if (refusal) {
+      const { code, message: why, retryAfterMs } = refusal
+      this.#answer(data.length, notTaken(code, why, retryAfterMs))
+      return
+    }
     const message = intake.read(data, sender)
     if (message.refusedCount > 0 && !message.batch && keyOf(data) !== null) {
       this.#authenticate(data)

@@ -177,6 +177,16 @@ test('busy, a full disk and a store that is away are 503 with Retry-After', asyn
   }
 })
 
+test('while nothing can be taken, a body is not read', async () => {
+  const { ingest, post } = open()
+  ingest.refusal = () => ({ ok: false, code: 'busy', message: 'not now', retryAfterMs: 1_500 })
+  const answer = await post('no ping at all', NDJSON)
+  expect(answer.status).toBe(503)
+  expect(answer.headers.get('retry-after')).toBe('2')
+  ingest.refusal = () => null
+  expect((await post(text(), NDJSON)).status).toBe(200)
+})
+
 test('bodies beyond the budget of all are 503, and their bytes are given back', async () => {
   const { ingest, post } = open({ bodiesBytesMax: 1_000 })
   ingest.outcome = null

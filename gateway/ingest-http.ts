@@ -6,7 +6,7 @@ import type { Intake, Sender } from './intake.ts'
 import { keyOfHeaders, type Keys } from './keys.ts'
 import { ByteBudget } from './limits.ts'
 import { type Message, type RefusedPing, refuseUnread } from './message.ts'
-import type { OfferOutcome } from './ports.ts'
+import type { NotTaken, OfferOutcome } from './ports.ts'
 import { tooMany, tooManyRefused } from './refusals.ts'
 import { countsText } from './replies.ts'
 
@@ -64,6 +64,8 @@ export class IngestHttp {
       const message = `too many pings for this key, retry after ${waitMs} ms`
       return errorResponse(429, 'rate_limited', message, retryAfter(waitMs))
     }
+    const refusal = this.#intake.refusal()
+    if (refusal) return notTaken(refusal)
     const body = await readBody(request, this.#bodies, this.#clock, this.#intake.options)
     if (!body.ok) return body.response
     try {
@@ -163,11 +165,13 @@ function refusedOf(message: Message): readonly RefusedPing[] {
   return message.batch || !reason ? message.refused : [{ index: 0, ...reason }]
 }
 
+function notTaken({ code, message, retryAfterMs }: NotTaken): Response {
+  const text = `${message}, retry after ${retryAfterMs} ms`
+  return errorResponse(503, code, text, retryAfter(retryAfterMs))
+}
+
 function answer(message: Message, outcome: OfferOutcome): Response {
-  if (!outcome.ok) {
-    const text = `${outcome.message}, retry after ${outcome.retryAfterMs} ms`
-    return errorResponse(503, outcome.code, text, retryAfter(outcome.retryAfterMs))
-  }
+  if (!outcome.ok) return notTaken(outcome)
   const refused = refusedOf(message)
   const { refusedCount } = message
   const accepted = message.pings.length

@@ -2,7 +2,7 @@ import type { Counter, Telemetry } from '../actors/kernel/telemetry.ts'
 import { RateLimit, type TokenBucket } from './limits.ts'
 import { type Message, readMessage, type Receipt } from './message.ts'
 import type { GatewayOptions } from './options.ts'
-import type { GatewayPorts, OfferOutcome } from './ports.ts'
+import type { GatewayPorts, NotTaken, OfferOutcome } from './ports.ts'
 
 const SOURCES_MAX = 10_000
 
@@ -39,6 +39,13 @@ export class Intake {
     const waitMs = bucket.waitMs(this.#ports.clock.monotonicMs())
     if (waitMs > 0) this.#counters.rateLimited.add()
     return waitMs
+  }
+
+  /** What every message is told now without being read, or null: reading one costs more than to refuse it. */
+  refusal(): NotTaken | null {
+    const refusal = this.#ports.ingest.refusal?.() ?? null
+    if (refusal) this.#counters.busy(refusal.code).add()
+    return refusal
   }
 
   receipt({ source }: Sender): Receipt {

@@ -2,9 +2,9 @@ import type { SequencedDelta } from '../actors/feed/ring.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
-import type { Ingest, Offer, OfferOutcome } from '../actors/model/offer.ts'
+import type { Ingest, NotTaken, Offer, OfferOutcome } from '../actors/model/offer.ts'
 
-export type { Ingest, Offer, OfferOutcome }
+export type { Ingest, NotTaken, Offer, OfferOutcome }
 
 /** Who may do what. Keys and passwords are compared by hash, in constant time. */
 export interface Accounts {

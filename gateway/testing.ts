@@ -7,6 +7,7 @@ import type {
   GatewayPorts,
   Ingest,
   LiveFeed,
+  NotTaken,
   Offer,
   OfferOutcome,
   Pages,
@@ -26,6 +27,8 @@ export class TestIngest implements Ingest {
   readonly offers: Offer[] = []
   /** What an offer gets when it is answered at once; null holds it until `release`. */
   outcome: ((offer: Offer) => OfferOutcome) | null = () => ({ ok: true, duplicates: null })
+  /** What every message is told before it is read. */
+  refusal = (): NotTaken | null => null
   readonly #held: (() => void)[] = []
   #onOffer: (() => void)[] = []
 

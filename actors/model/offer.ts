@@ -15,16 +15,19 @@ export type Offer = Readonly<{
 }>
 
 /** What became of an offer: on disk (and counted), or not taken at all. */
-export type OfferOutcome =
-  | Readonly<{ ok: true; duplicates: number | null }>
-  | Readonly<{
-      ok: false
-      code: 'busy' | 'disk_full' | 'unavailable'
-      message: string
-      retryAfterMs: number
-    }>
+export type OfferOutcome = Readonly<{ ok: true; duplicates: number | null }> | NotTaken
+
+/** Why nothing of an offer was kept, and when it may come again. */
+export type NotTaken = Readonly<{
+  ok: false
+  code: 'busy' | 'disk_full' | 'unavailable'
+  message: string
+  retryAfterMs: number
+}>
 
 /** The way in. `done` is called exactly once, possibly at once. */
 export interface Ingest {
   offer(offer: Offer, done: (outcome: OfferOutcome) => void): void
+  /** What any offer would be told now, or null: asked before a message is read, which costs more than a refusal. */
+  refusal?(): NotTaken | null
 }

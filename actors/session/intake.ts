@@ -3,13 +3,16 @@ import type { AppendOutcome, Journal } from '../kernel/journal.ts'
 import type { Partition } from '../kernel/partition.ts'
 import type { Histogram, Telemetry } from '../kernel/telemetry.ts'
 import type { DeadLetter, PingsFact } from '../model/fact.ts'
-import type { Offer, OfferOutcome } from '../model/offer.ts'
+import type { NotTaken, Offer, OfferOutcome } from '../model/offer.ts'
 import type { Ping } from '../model/ping.ts'
 import { deadLetterEntry, timerEntry } from './entries.ts'
 
+/** Where committed entries go on to: the partition, or who stands before it. */
+export type Inlet<State> = Pick<Partition<State, Ping>, 'enqueue' | 'backlog'>
+
 export type IntakeOptions<State> = Readonly<{
   journal: Journal
-  partition: Partition<State, Ping>
+  partition: Inlet<State>
   clock: Clock
   telemetry: Telemetry
   limits: Readonly<{
@@ -17,6 +20,8 @@ export type IntakeOptions<State> = Readonly<{
     backlogMax: number
     retryAfterMs: number
   }>
+  /** Why the process as a whole cannot take more now, or null. */
+  overloaded?: () => string | null
 }>
 
 /**
@@ -63,7 +68,7 @@ export class Intake<State> {
   }
 
   offer(offer: Offer, done: (outcome: OfferOutcome) => void): void {
-    const refusal = this.#refusal()
+    const refusal = this.refusal()
     if (refusal) {
       this.#busy.add(offer.pings.length)
       done(refusal)
@@ -74,35 +79,17 @@ export class Intake<State> {
     else done({ ok: true, duplicates: offer.countDuplicates ? 0 : null })
   }
 
-  /** Sends a due timer to its actor by way of the journal; `settled` is told when it is on its way or refused. */
-  fireTimer(key: string, timer: string, dueMs: number, settled: () => void): boolean {
-    if (this.#stopped) return false
-    const { journal, partition, clock } = this.#options
-    const receivedMs = clock.nowMs()
-    return journal.append(timerEntry(key, timer, dueMs, receivedMs), (outcome) => {
-      if (outcome.ok) {
-        const { offset } = outcome
-        partition.enqueue({
-          kind: 'timer',
-          key,
-          timer: { timer, dueMs },
-          offset,
-          count: 1,
-          receivedMs,
-        })
-      }
-      settled()
-    })
-  }
-
-  #refusal(): OfferOutcome | null {
-    const { journal, partition, limits } = this.#options
+  /** What any offer would be told now, or null when there is room. */
+  refusal(): NotTaken | null {
+    const { journal, partition, limits, overloaded } = this.#options
     const retryAfterMs = limits.retryAfterMs
     if (this.#stopped)
       return { ok: false, code: 'unavailable', message: 'shutting down', retryAfterMs }
     if (partition.backlog >= limits.backlogMax) {
       return { ok: false, code: 'busy', message: 'more pings than the stores take', retryAfterMs }
     }
+    const overload = overloaded?.() ?? null
+    if (overload !== null) return { ok: false, code: 'busy', message: overload, retryAfterMs }
     switch (journal.refusing) {
       case null:
         return null
@@ -124,6 +111,27 @@ export class Intake<State> {
           retryAfterMs,
         }
     }
+  }
+
+  /** Sends a due timer to its actor by way of the journal; `settled` is told when it is on its way or refused. */
+  fireTimer(key: string, timer: string, dueMs: number, settled: () => void): boolean {
+    if (this.#stopped) return false
+    const { journal, partition, clock } = this.#options
+    const receivedMs = clock.nowMs()
+    return journal.append(timerEntry(key, timer, dueMs, receivedMs), (outcome) => {
+      if (outcome.ok) {
+        const { offset } = outcome
+        partition.enqueue({
+          kind: 'timer',
+          key,
+          timer: { timer, dueMs },
+          offset,
+          count: 1,
+          receivedMs,
+        })
+      }
+      settled()
+    })
   }
 
   /** Dead letters first: should the pings then find no room, the sender hears so and sends all of it again. */
@@ -160,7 +168,7 @@ export class Intake<State> {
       })
       done({ ok: true, duplicates: null })
     })
-    if (!taken) done(this.#refusal() ?? this.#noRoom())
+    if (!taken) done(this.refusal() ?? this.#noRoom())
   }
 
   #offerPings(offer: Offer, done: (outcome: OfferOutcome) => void): void {
@@ -202,7 +210,7 @@ export class Intake<State> {
     )
     if (taken) return
     this.#busy.add(count)
-    done(this.#refusal() ?? this.#noRoom())
+    done(this.refusal() ?? this.#noRoom())
   }
 
   #failure(outcome: AppendOutcome & { ok: false }): OfferOutcome {

@@ -1,0 +1,77 @@
+import { expect, test } from 'bun:test'
+
+import { VirtualClock } from '../kernel/clock.ts'
+import { MemoryJournal } from '../kernel/memory-journal.ts'
+import type { Delivery } from '../kernel/partition.ts'
+import { Telemetry } from '../kernel/telemetry.ts'
+import type { Offer, OfferOutcome } from '../model/offer.ts'
+import type { Ping } from '../model/ping.ts'
+import { Intake } from './intake.ts'
+
+const PING: Ping = {
+  deviceId: 'd',
+  vehicleId: 'v',
+  orderId: 'o',
+  sessionId: 's',
+  status: 'started',
+  eventTimeUs: 1_700_000_000_000_000,
+  startLat: 1,
+  startLng: 1,
+  endLat: 2,
+  endLng: 2,
+  lat: 38,
+  lng: 23,
+}
+
+const offer: Offer = {
+  source: 'test',
+  receivedMs: 5,
+  payload: '{}',
+  pings: [PING],
+  deadLetters: [],
+  countDuplicates: false,
+}
+
+function open() {
+  const clock = new VirtualClock()
+  const journal = new MemoryJournal({ partition: 0, clock })
+  const deliveries: Delivery<Ping>[] = []
+  const actors = { backlog: 0, enqueue: (delivery: Delivery<Ping>) => deliveries.push(delivery) }
+  let overload: string | null = null
+  const intake = new Intake({
+    journal,
+    partition: actors,
+    clock,
+    telemetry: new Telemetry(),
+    limits: { backlogMax: 10, retryAfterMs: 100 },
+    overloaded: () => overload,
+  })
+  const ask = async (): Promise<OfferOutcome | undefined> => {
+    const outcomes: OfferOutcome[] = []
+    intake.offer(offer, (outcome) => outcomes.push(outcome))
+    await clock.advanceMs(1)
+    return outcomes[0]
+  }
+  const overloadBy = (why: string | null): void => void (overload = why)
+  return { intake, actors, deliveries, journal, ask, overloadBy }
+}
+
+test('while the process is overloaded nothing is taken, and senders hear when to come again', async () => {
+  const { intake, deliveries, journal, ask, overloadBy } = open()
+  overloadBy('late')
+  expect(await ask()).toEqual({ ok: false, code: 'busy', message: 'late', retryAfterMs: 100 })
+  expect(intake.refusal()?.message).toBe('late')
+  expect(journal.nextOffset).toBe(0)
+  overloadBy(null)
+  expect(intake.refusal()).toBeNull()
+  expect(await ask()).toEqual({ ok: true, duplicates: null })
+  expect(deliveries.map(({ offset }) => offset)).toEqual([0])
+})
+
+test('while too many pings wait for their turn nothing is taken', async () => {
+  const { actors, ask } = open()
+  actors.backlog = 10
+  expect(await ask()).toMatchObject({ ok: false, code: 'busy' })
+  actors.backlog = 9
+  expect(await ask()).toMatchObject({ ok: true })
+})
