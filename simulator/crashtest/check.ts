@@ -15,7 +15,6 @@ import {
   WRONG_REMAINING,
   WRONG_STATUSES,
 } from './queries.ts'
-import type { CrashServer } from './server.ts'
 
 /** One thing that was looked at, and how often it was not as it must be. */
 export type Finding = Readonly<{ kind: 'lost' | 'double' | 'wrong'; what: string; count: number }>
@@ -34,18 +33,24 @@ export type Verdict = Readonly<{
   examples: readonly string[]
 }>
 
-type Ask = CrashServer['sql']
+/** Rows of a read-only query. */
+export type Ask = (query: string) => Promise<readonly (readonly unknown[])[]>
+
+/** What a check looks at. The server must have nothing more to do. */
+export type Evidence = Readonly<{
+  ask: Ask
+  /** What `/metrics` says. */
+  metrics: string
+  /** Files with what was acknowledged, one ping a line. */
+  records: readonly string[]
+  sums: Pick<ClientSums, 'unacknowledged' | 'overflowed' | 'refused'>
+}>
 
 /** Rows of an answer at most, with room: the console takes a million and 128 MB. */
 const ROWS_A_SHARE = 200_000
 
-/** Compares bronze, silver, metrics and the clients' record. The server must run, with nothing more to come. */
-export async function check(
-  server: CrashServer,
-  records: readonly string[],
-  sums: ClientSums,
-): Promise<Verdict> {
-  const ask: Ask = (query) => server.sql(query)
+/** Compares bronze, silver, metrics and the clients' record. */
+export async function check({ ask, metrics, records, sums }: Evidence): Promise<Verdict> {
   const counts = await readCounts(ask)
   const acknowledged = await readRecords(records)
   const shares = Math.ceil(Math.max(1, counts.bronze, counts.movements) / ROWS_A_SHARE)
@@ -68,7 +73,7 @@ export async function check(
     wrong('statuses with another time', await one(ask, WRONG_STATUSES)),
     wrong('sessions with another distance', await one(ask, WRONG_DISTANCES)),
     wrong('movements with another distance left', await one(ask, WRONG_REMAINING)),
-    ...(await metrics(server, ask, counts)),
+    ...(await figures(metrics, ask, counts)),
   ]
   return {
     acknowledged: acknowledged.size,
@@ -84,8 +89,8 @@ export async function check(
 }
 
 /** The counts alone, asked again: a second look must see what the first one saw. */
-export async function recount(server: CrashServer): Promise<string> {
-  return JSON.stringify(await readCounts((query) => server.sql(query)))
+export async function recount(ask: Ask): Promise<string> {
+  return JSON.stringify(await readCounts(ask))
 }
 
 type Counts = Awaited<ReturnType<typeof readCounts>>
@@ -114,8 +119,7 @@ async function doubles(ask: Ask, counts: Counts): Promise<readonly Finding[]> {
   ]
 }
 
-async function metrics(server: CrashServer, ask: Ask, counts: Counts): Promise<Finding[]> {
-  const text = (await server.metrics()) ?? ''
+async function figures(text: string, ask: Ask, counts: Counts): Promise<Finding[]> {
   const [reached] = await ask(REACHED)
   const completed = Number(reached?.[2])
   const expected: Readonly<Record<string, number>> = {

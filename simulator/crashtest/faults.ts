@@ -1,5 +1,6 @@
 import { systemClock } from '../../actors/kernel/clock.ts'
 import type { Random } from '../../actors/kernel/clock.ts'
+import { OrreryError } from '../../actors/kernel/errors.ts'
 import { Books, type FaultName } from './books.ts'
 import type { TestDisk } from './disk.ts'
 import { type CrashServer, pause } from './server.ts'
@@ -114,7 +115,7 @@ export class Faults {
       this.books.note('kill -9 while starting')
     }
     const tookMs = await this.#accepted(why)
-    if (measured && tookMs !== null) this.books.acceptAgainMs.push(tookMs)
+    if (measured) this.books.acceptAgainMs.push(tookMs)
     return why
   }
 
@@ -170,7 +171,7 @@ export class Faults {
     else await disk.unlock()
     if (!this.#server.running) return this.#again(fault, false)
     const beganMs = systemClock.monotonicMs()
-    if ((await this.#accepted(fault)) === null) return fault
+    await this.#accepted(fault)
     this.books.returnMs.push(systemClock.monotonicMs() - beganMs)
     await this.healthy(`a ${fault}`)
     return fault
@@ -207,13 +208,13 @@ export class Faults {
     return died
   }
 
-  async #accepted(after: string): Promise<number | null> {
+  async #accepted(after: string): Promise<number> {
     const tookMs = await this.#server.accepted(ACCEPT_MS_MAX)
     if (tookMs !== null) return tookMs
-    const state = this.#server.running ? await this.#server.health() : this.#server.lastWords(5)
-    throw new NotAcceptingError(
-      `no ping was taken within ${ACCEPT_MS_MAX / 1_000} s after ${after}:\n${state ?? ''}`,
-    )
+    const why = this.#server.running
+      ? `no ping was taken within ${ACCEPT_MS_MAX / 1_000} s after ${after}: ${await this.#server.health()}`
+      : `it ended by itself after ${after}:\n${this.#server.lastWords(5)}`
+    throw new OrreryError('not_accepting', why)
   }
 
   #fail(what: string): void {
@@ -227,9 +228,4 @@ export class Faults {
   #between(from: number, to: number): number {
     return from + this.#random() * (to - from)
   }
-}
-
-/** The server does not come back: nothing more can be tried, but what is stored can be looked at. */
-export class NotAcceptingError extends Error {
-  override readonly name = 'NotAcceptingError'
 }

@@ -5,10 +5,10 @@ import { join, resolve } from 'node:path'
 import { seededRandom, systemClock } from '../../actors/kernel/clock.ts'
 import { messageOf } from '../../actors/kernel/errors.ts'
 import { UsageError } from '../options.ts'
-import { check, recount, type Verdict } from './check.ts'
+import { type Ask, check, recount, type Verdict } from './check.ts'
 import { Clients, type ClientSums } from './clients.ts'
 import { openTestDisk, type TestDisk } from './disk.ts'
-import { Faults, NotAcceptingError } from './faults.ts'
+import { Faults } from './faults.ts'
 import { CRASHTEST_HELP, type CrashtestOptions, parseCrashtestOptions } from './options.ts'
 import { describe, isSound, type Outcome, resultJson } from './report.ts'
 import { CrashServer } from './server.ts'
@@ -120,10 +120,12 @@ async function look(
   if (code !== 0) faults.books.failures.push(`the last stop ended with code ${code}`)
   await faults.start()
   await faults.healthy('the last start')
-  const verdict = await check(server, [...clients.records, probes], sums)
-  const running = await recount(server)
+  const ask: Ask = (query) => server.sql(query)
+  const metrics = (await server.metrics()) ?? ''
+  const verdict = await check({ ask, metrics, records: [...clients.records, probes], sums })
+  const running = await recount(ask)
   await server.end('SIGTERM')
-  const stopped = await recount(server)
+  const stopped = await recount(ask)
   if (running === stopped) return { sums, verdict }
   const finding = {
     kind: 'wrong',
@@ -164,8 +166,7 @@ function say(text: string): void {
 if (import.meta.main) {
   const code = await main(process.argv.slice(2)).catch((thrown: unknown) => {
     say(messageOf(thrown))
-    if (thrown instanceof UsageError) return EXIT_USAGE
-    return thrown instanceof NotAcceptingError ? EXIT_FAILED : EXIT_FAILED
+    return thrown instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
   })
   process.exit(code)
 }

@@ -26,7 +26,7 @@ export const COUNTS = `SELECT
 /** Rows of the append-only tables behind the documented names, above one for each fact's name. */
 export const FACTS_TWICE = ['session_headers', 'session_statuses', 'session_alerts', 'dead_letters']
   .map((table) => `SELECT count() - uniqExact(\`partition\`, offset, part) FROM ${table}`)
-  .concat('SELECT count() - uniqExact(session_id, due_at) FROM session_alerts')
+  .concat('SELECT count() - uniqExact(session_id, alert, due_at) FROM session_alerts')
 
 /** Distinct pings of bronze, a share of the sessions at a time. */
 export function bronzePings(share: number, of: number): string {

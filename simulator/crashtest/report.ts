@@ -17,12 +17,8 @@ export type Outcome = Readonly<{
 export function isSound({ books, verdict, sums }: Outcome): boolean {
   const { clients, bronze, silver } = verdict.hashes
   const equal = bronze === silver && (clients === bronze || verdict.unanswered > 0)
-  return total(verdict, 'lost') + total(verdict, 'double') + total(verdict, 'wrong') === 0 &&
-    equal &&
-    sums.addsUp &&
-    books.failures.length === 0
-    ? true
-    : false
+  const bad = total(verdict, 'lost') + total(verdict, 'double') + total(verdict, 'wrong')
+  return bad === 0 && equal && sums.addsUp && books.failures.length === 0
 }
 
 /** How many of one kind. A count that could not be read is no zero. */
