@@ -98,6 +98,15 @@ test('when too many are awake, those without a message since the last round go',
   expect([directory.awake, directory.peek('b')?.offset]).toEqual([1, 2])
 })
 
+test('a crowd is not kept waiting for the next round', async () => {
+  const { clock, directory, sweep, wake } = world({ awakeMax: 2 })
+  sweep.start()
+  for (const id of ['a', 'b', 'c', 'd', 'e']) wake(id, 1)
+  await clock.advanceMs(25)
+  expect(directory.awake).toBeLessThanOrEqual(2)
+  await sweep.stop()
+})
+
 test('a message that comes while an actor is being stored keeps it awake, and nothing is lost', async () => {
   const { clock, store, directory, sweep, wake, hold, release } = world()
   const cell = wake('a', 5)

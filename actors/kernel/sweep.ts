@@ -20,6 +20,9 @@ export type SweepOptions<State, Message> = Readonly<{
   limits: Readonly<{ awakeMax: number; idleMs: number; cellsPerStepMax: number; everyMs: number }>
 }>
 
+/** How often a look is taken at the number of awake actors, between rounds. */
+const CROWD_LOOK_MS = 20
+
 /**
  * Comes by every awake actor in turn, a few at a time: fires due timers, puts away who is idle, and,
  * when more than `awakeMax` are awake, who had no message since it last came by (second chance).
@@ -54,17 +57,22 @@ export class Sweep<State, Message> {
     this.#firing.delete(key)
   }
 
-  #next(delayMs: number): void {
-    this.#cancel = this.#options.clock.after(delayMs, () => {
+  #next(delayMs: number, lookMs = CROWD_LOOK_MS): void {
+    const { clock, limits } = this.#options
+    const waitMs = Math.min(delayMs, lookMs)
+    this.#cancel = clock.after(waitMs, () => {
       if (this.#stopped) return
+      // With twice as many awake as there should be the partition stands still: not until the next round.
+      if (waitMs < delayMs && !this.#crowded) return this.#next(delayMs - waitMs)
       this.step().then(
-        () => this.#next(this.#crowded ? 0 : this.#options.limits.everyMs),
+        () => this.#next(this.#crowded ? 0 : limits.everyMs),
         (cause: unknown) => {
           this.#options.log.warn(
             { error: messageOf(cause) },
             'putting actors away failed, tried again',
           )
-          this.#next(this.#options.limits.everyMs)
+          // A store that fails is left alone for a whole round, crowd or not.
+          this.#next(limits.everyMs, limits.everyMs)
         },
       )
     })
