@@ -214,6 +214,14 @@ test('silence is told once, and a ping ends it', () => {
   ).toEqual([])
 })
 
+test('an alert is due when the state says, though its message was sent for an earlier silence', () => {
+  const { state } = run(track(5).slice(0, 3))
+  const early = { timer: 'silent', dueMs: state.lastReceivedMs }
+  const dueMs = state.lastReceivedMs + 600_000
+  const { facts } = session.onTimer(state, early, { ...turnAt(7), receivedMs: dueMs + 1 })
+  expect(facts).toMatchObject([{ dueMs, late: false }])
+})
+
 test('a state comes back from its bytes as it was, and from nothing else', () => {
   const { state } = run(track(30))
   expect(session.decode(session.encode(state), session.version)).toEqual(state)

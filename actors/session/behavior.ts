@@ -135,5 +135,5 @@ function onTimer(
   // A ping that came in the meantime moved the timer: what was due then is not due now.
   if (due?.timer !== message.timer || due.dueMs > turn.receivedMs) return { state, facts: [] }
   const fired = due.timer === 'silent' ? { silent: true } : { overdue: true }
-  return { state: { ...state, ...fired }, facts: [timerFact(state, due, message.dueMs, turn)] }
+  return { state: { ...state, ...fired }, facts: [timerFact(state, due, turn)] }
 }

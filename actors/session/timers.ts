@@ -27,11 +27,10 @@ export function dueTimer(state: SessionState, options: SessionOptions): SessionT
     : { timer: 'overdue', dueMs: overdueMs }
 }
 
-/** What is told when a timer has fired. */
+/** What is told when a timer has fired; due when the state says, whenever its message was sent. */
 export function timerFact(
   state: SessionState,
-  { timer }: SessionTimer,
-  dueMs: number,
+  { timer, dueMs }: SessionTimer,
   turn: Turn,
 ): AlertFact {
   return {
