@@ -1,0 +1,144 @@
+import { messageOf } from '../actors/kernel/errors.ts'
+import type { Log } from '../actors/kernel/telemetry.ts'
+import { type Around, Conversation, type Wire } from '../gateway/conversation.ts'
+import { Intake as GatewayIntake } from '../gateway/intake.ts'
+import { GATEWAY_DEFAULTS } from '../gateway/options.ts'
+import { replyTo } from '../gateway/replies.ts'
+import { type Server, SIM_KEY } from './world-client.ts'
+import { type Mortal, never } from './world-gate.ts'
+import { type Life, type LifeOptions, openLife } from './world-life.ts'
+import type { Peer } from './world-link.ts'
+
+const SOURCE = 'simulation'
+
+/** The process as the world sees it: it opens, listens, and stops in order or dies. */
+export class SimProcess implements Server {
+  readonly mortal: Mortal
+  readonly #options: LifeOptions
+  readonly #conversations = new Set<Conversation>()
+  #around: Around | null = null
+  #toFlush: Conversation[] = []
+  #stopping = false
+  life: Life | null = null
+
+  constructor(options: LifeOptions) {
+    this.#options = options
+    this.mortal = options.mortal
+  }
+
+  get listening(): boolean {
+    return this.#around !== null && !this.#stopping && !this.mortal.dead
+  }
+
+  /** Opens the stores and begins to listen; why it could not, or null. */
+  async start(): Promise<string | null> {
+    try {
+      this.life = await openLife(this.#options)
+    } catch (thrown) {
+      if (this.mortal.dead) return never()
+      return messageOf(thrown)
+    }
+    if (this.mortal.dead) return never()
+    const ingest = this.#options.seams.ingest(this.life.intake)
+    const { clock } = this.mortal
+    const { telemetry } = this.life
+    this.#around = {
+      intake: new GatewayIntake({ ingest, clock, telemetry }, GATEWAY_DEFAULTS),
+      clock,
+      options: GATEWAY_DEFAULTS,
+      nameOf: (key) => (key === SIM_KEY ? SOURCE : null),
+      flushSoon: (conversation) => this.#flushSoon(conversation),
+      onRefusedKey: () => {},
+    }
+    return null
+  }
+
+  accept(wire: Wire, keyed: boolean): Peer {
+    const around = this.#around
+    if (!around) throw new Error('nobody listens')
+    const conversation = new Conversation(wire, around, keyed ? SOURCE : null)
+    this.#conversations.add(conversation)
+    return {
+      receive: (data) => conversation.receive(data),
+      drained: () => conversation.drained(),
+      closed: () => {
+        conversation.closed()
+        this.#conversations.delete(conversation)
+      },
+    }
+  }
+
+  post(text: string, answer: (reply: string) => void): void {
+    const around = this.#around
+    if (!around) return
+    const sender = around.intake.sender(SOURCE)
+    const message = around.intake.read(text, sender)
+    const done = (outcome: Parameters<typeof replyTo>[1]): void => {
+      this.mortal.pass('wire.reply', 'before')
+      if (!this.mortal.dead) answer(replyTo(message, outcome))
+    }
+    around.intake.offer(message, sender, done, true)
+  }
+
+  /** As a stop does it: nothing new, everything journaled handled, everything handled stored, states last. */
+  async stop(deadlineMs: number): Promise<readonly string[]> {
+    const { life } = this
+    this.#stopping = true
+    for (const conversation of this.#conversations) conversation.stop()
+    if (!life) return ['start']
+    const { intake, sweep, journal, partition, sinks, upkeep } = life
+    const { clock } = this.mortal
+    const endMs = clock.monotonicMs() + deadlineMs
+    const unflushed: string[] = []
+    const step = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+      const leftMs = Math.max(0, endMs - clock.monotonicMs())
+      const done = await within(this.mortal, work(), leftMs)
+      if (!done) unflushed.push(name)
+    }
+    intake.stop()
+    await step('journal', () => journal.close())
+    await step('actors', () => partition.idle())
+    await step('sweep', () => sweep.stop())
+    const all = [sinks.bronze, sinks.silver, sinks.metrics] as const
+    await Promise.all(all.map((sink) => step(sink.name, () => sink.flush())))
+    if (unflushed.length === 0) await step('checkpoint', () => upkeep.finish())
+    else upkeep.halt()
+    await Promise.all(all.map((sink) => sink.close(0)))
+    return unflushed
+  }
+
+  #flushSoon(conversation: Conversation): void {
+    if (conversation.flushing) return
+    conversation.flushing = true
+    if (this.#toFlush.push(conversation) > 1) return
+    queueMicrotask(() => {
+      for (const due of this.#toFlush.splice(0)) {
+        due.flushing = false
+        if (!this.mortal.dead) due.flush()
+      }
+    })
+  }
+}
+
+/** Whether the work was done in time. */
+async function within(mortal: Mortal, work: Promise<unknown>, ms: number): Promise<boolean> {
+  const late = new Promise<boolean>((resolve) => {
+    mortal.clock.after(ms, () => resolve(false))
+  })
+  const done = work.then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([done, late])
+}
+
+/** A log that keeps what a person would be called for. */
+export function troubleLog(onTrouble: (message: string) => void): Log {
+  const quiet = (): void => {}
+  return {
+    debug: quiet,
+    info: quiet,
+    warn: quiet,
+    error: (fields, message) => onTrouble(`${message} ${JSON.stringify(fields)}`),
+  }
+}

@@ -1,0 +1,276 @@
+import { type Random, seededRandom, VirtualClock } from '../actors/kernel/clock.ts'
+import { checkRun } from './checker.ts'
+import { Client, Told } from './world-client.ts'
+import { Chronicle, Gate, Mortal } from './world-gate.ts'
+import type { Life } from './world-life.ts'
+import { Machine } from './world-machine.ts'
+import { drawPlan, type Ending, type Plan } from './world-plan.ts'
+import { SimProcess, troubleLog } from './world-process.ts'
+import { NO_SEAMS, type Seams } from './world-seams.ts'
+import { Traffic } from './world-traffic.ts'
+
+export type RunOptions = Readonly<{
+  seed: number
+  /** Virtual minutes in which things go wrong. */
+  minutes?: number
+  /** What stands between the parts of each life: for mutations. */
+  seams?: () => Partial<Seams>
+}>
+
+/** What became of a run. */
+export type RunReport = Readonly<{
+  seed: number
+  /** The first thing that did not hold, or null. */
+  violation: string | null
+  /** What befell it, in order. */
+  chronicle: readonly string[]
+  counts: ReadonlyMap<string, number>
+  pings: number
+  acknowledged: number
+  lives: number
+  virtualMs: number
+}>
+
+const DEFAULT_MINUTES = 1
+const RESTART_MS = 400
+/** Once the faults have ended, everything must be where it belongs within this time. */
+const DRAIN_MS_MAX = 600_000
+
+/** Runs one seed from beginning to end. The same seed gives the same run. */
+export async function runSeed(options: RunOptions): Promise<RunReport> {
+  const world = new World(options)
+  const violation = await world.run()
+  return world.report(violation)
+}
+
+class World {
+  readonly #plan: Plan
+  readonly #clock: VirtualClock
+  readonly #chronicle: Chronicle
+  readonly #gate: Gate
+  readonly #machine: Machine
+  readonly #traffic: Traffic
+  readonly #clients: readonly Client[]
+  readonly #told = new Told()
+  readonly #seams: () => Partial<Seams>
+  readonly #endings: Ending[]
+  #process: SimProcess | null = null
+  #lives = 0
+  #refusal: string | null = null
+
+  constructor({ seed, minutes = DEFAULT_MINUTES, seams = () => ({}) }: RunOptions) {
+    const plan = drawPlan(seed, minutes)
+    const random = (salt: number): Random => seededRandom(seed * 101 + salt)
+    const clock = new VirtualClock(plan.startMs)
+    this.#plan = plan
+    this.#clock = clock
+    this.#seams = seams
+    this.#endings = [...plan.endings]
+    this.#chronicle = new Chronicle(clock)
+    this.#gate = new Gate(clock, random(1), plan, this.#chronicle)
+    this.#machine = new Machine({ clock, random: random(2), gate: this.#gate, plan })
+    this.#traffic = new Traffic(random(3), plan)
+    const parcels = this.#traffic.parcels(1 + Math.floor(random(4)() * 4))
+    this.#clients = parcels.map(
+      (own, index) =>
+        new Client({
+          name: `client-${index}`,
+          clock,
+          random: random(10 + index),
+          gate: this.#gate,
+          plan,
+          parcels: own,
+          told: this.#told,
+          server: () => this.#process,
+        }),
+    )
+  }
+
+  /** What did not hold, or null. */
+  async run(): Promise<string | null> {
+    this.#schedule()
+    this.#start()
+    for (const client of this.#clients) client.start()
+    await this.#clock.advanceMs(this.#plan.faultMs)
+    this.#calm()
+    return (await this.#drain()) ?? (await this.#settleDown())
+  }
+
+  report(violation: string | null): RunReport {
+    return {
+      seed: this.#plan.seed,
+      violation,
+      chronicle: this.#chronicle.lines,
+      counts: this.#chronicle.counts,
+      pings: this.#traffic.pings.length,
+      acknowledged: this.#told.acknowledged.size,
+      lives: this.#lives,
+      virtualMs: this.#clock.monotonicMs(),
+    }
+  }
+
+  #schedule(): void {
+    const { clockJumps, diskFull, storms } = this.#plan
+    const clock = this.#clock
+    for (const { atMs, byMs } of clockJumps) {
+      clock.after(atMs, () => {
+        this.#chronicle.note('clock jump', `${byMs} ms`)
+        clock.jumpMs(byMs)
+      })
+    }
+    for (const { atMs, forMs, bytes } of diskFull) {
+      clock.after(atMs, () => {
+        this.#chronicle.note('disk full')
+        this.#machine.fill(bytes)
+        clock.after(forMs, () => this.#machine.empty())
+      })
+    }
+    for (const atMs of storms) {
+      clock.after(atMs, () => {
+        this.#chronicle.note('reconnect storm')
+        for (const client of this.#clients) client.cut()
+      })
+    }
+  }
+
+  /** The next life of the process begins; it knows how it will end. */
+  #start(): void {
+    const clock = this.#clock
+    const ending = this.#gate.active ? (this.#endings.shift() ?? null) : null
+    const mortal = new Mortal(clock, ending, (how, at) => this.#end(how, at))
+    const process = new SimProcess({
+      clock,
+      machine: this.#machine,
+      plan: this.#plan,
+      gate: this.#gate,
+      mortal,
+      seams: { ...NO_SEAMS, ...this.#seams() },
+      log: troubleLog((message) => this.#chronicle.note('logged', message)),
+      number: this.#lives++,
+    })
+    this.#process = process
+    if (ending) mortal.clock.after(ending.withinMs, () => this.#end(ending, 'any moment'))
+    void process.start().then((refusal) => this.#started(process, refusal))
+  }
+
+  #started(process: SimProcess, refusal: string | null): void {
+    this.#refusal = refusal
+    if (refusal === null) return
+    this.#chronicle.note('start refused', refusal)
+    this.#bury(process, false, RESTART_MS)
+  }
+
+  #end(ending: Ending, at: string): void {
+    const process = this.#process
+    if (!process || process.mortal.dead || !this.#gate.active) return
+    const { how, downMs, deadlineMs } = ending
+    if (how !== 'stop') {
+      this.#chronicle.note(how === 'power' ? 'power cut' : 'kill', at)
+      this.#bury(process, how === 'power', downMs)
+      return
+    }
+    // Before it listens there is nothing to stop: a signal then is a kill.
+    if (process.life === null) return this.#bury(process, false, downMs)
+    this.#chronicle.note('stop', `${at}, ${deadlineMs} ms`)
+    void process.stop(deadlineMs).then((unflushed) => {
+      if (unflushed.length > 0) this.#chronicle.note('stop incomplete', unflushed.join())
+      if (!process.mortal.dead) this.#bury(process, false, downMs)
+    })
+  }
+
+  #bury(process: SimProcess, power: boolean, downMs: number): void {
+    process.mortal.die()
+    void this.#machine.end(power)
+    for (const client of this.#clients) this.#clock.after(downMs > 50 ? 20 : 0, () => client.cut())
+    this.#clock.after(Math.max(1, downMs), () => this.#start())
+  }
+
+  #calm(): void {
+    this.#chronicle.note('faults end')
+    this.#gate.active = false
+    this.#machine.empty()
+  }
+
+  /** Everything sent must be acknowledged, handled and stored in time. */
+  async #drain(): Promise<string | null> {
+    const endMs = this.#clock.monotonicMs() + DRAIN_MS_MAX
+    while (this.#clock.monotonicMs() < endMs) {
+      const waiting = this.#waitsFor()
+      if (waiting === null) return null
+      await this.#clock.advanceMs(1_000)
+    }
+    return `not done ${DRAIN_MS_MAX / 1_000} s after the faults ended: ${this.#waitsFor()}`
+  }
+
+  #waitsFor(): string | null {
+    const life = this.#process?.life
+    if (!life || life.mortal.dead || !this.#process?.listening) {
+      return `the process does not run (${this.#refusal ?? 'it is still starting'})`
+    }
+    const waiting = this.#clients.filter((client) => !client.done)
+    if (waiting.length > 0) {
+      const backlog = `backlog ${life.partition.backlog}, journal refuses ${life.journal.refusing}`
+      return `${waiting.map(({ status }) => status).join(', ')}; ${backlog}; ${this.#health(life)}`
+    }
+    if (life.partition.handledThrough !== life.journal.nextOffset - 1) {
+      return `actors have handled ${life.partition.handledThrough} of ${life.journal.nextOffset}; ${this.#health(life)}`
+    }
+    return null
+  }
+
+  #health({ directory, sinks }: Life): string {
+    const cells = [...directory.cells()]
+    const fired = cells.filter((cell) => cell.timerFired).length
+    const waiting = cells.filter((cell) => cell.waiting).length
+    const health = Object.values(sinks).map(
+      (sink) => `${sink.name} ${sink.full ? 'full, ' : ''}${sink.health().detail}`,
+    )
+    const { awakeMax } = this.#plan.limits
+    return `${cells.length} of ${awakeMax} awake, ${waiting} waiting, ${fired} with a fired timer; ${health.join('; ')}`
+  }
+
+  /** Lets silence be noticed, flushes, and has everything compared; then once more after a restart. */
+  async #settleDown(): Promise<string | null> {
+    const { clockJumps, limits, faultMs } = this.#plan
+    const jumpsMs = clockJumps.reduce((sum, { byMs }) => sum + Math.abs(byMs), 0)
+    this.#clock.jumpMs(jumpsMs)
+    // Each sweep looks at a few actors only.
+    await this.#clock.advanceMs(
+      limits.silentMs + 5_000 + limits.sweepMs * (this.#plan.sessions + 3),
+    )
+    const late = (await this.#drain()) ?? (await this.#flush())
+    if (late) return late
+    const wrong = await this.#check()
+    if (wrong !== null || faultMs % 2 === 0) return wrong
+    return null
+  }
+
+  async #flush(): Promise<string | null> {
+    const sinks = this.#process?.life?.sinks
+    if (!sinks) return 'the process does not run'
+    let flushed = false
+    const all = [sinks.bronze, sinks.silver, sinks.metrics] as const
+    void Promise.all(all.map((sink) => sink.flush())).then(() => {
+      flushed = true
+    })
+    for (let waitedMs = 0; waitedMs < DRAIN_MS_MAX && !flushed; waitedMs += 1_000) {
+      await this.#clock.advanceMs(1_000)
+    }
+    if (flushed) return null
+    const health = all.map((sink) => `${sink.name}: ${sink.health().detail}`).join('; ')
+    return `sinks do not flush: ${health}`
+  }
+
+  async #check(): Promise<string | null> {
+    const life = this.#process?.life
+    if (!life) return 'the process does not run'
+    return checkRun({
+      clock: this.#clock,
+      told: this.#told,
+      sent: this.#traffic.pings,
+      machine: this.#machine,
+      positions: life.map.positions(),
+      silentMs: this.#plan.limits.silentMs,
+    })
+  }
+}
