@@ -15,7 +15,8 @@ import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
 import { sessionBehavior } from '../actors/session/behavior.ts'
 import { Intake } from '../actors/session/intake.ts'
-import { planRecovery, replay } from '../actors/session/recover.ts'
+import { planRecovery } from '../actors/session/recover.ts'
+import { Replay } from '../actors/session/replay.ts'
 import type { SessionState } from '../actors/session/state.ts'
 import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { openChdb } from '../sinks/clickhouse/chdb-engine.ts'
@@ -39,6 +40,8 @@ const PARTITION = 0
 /** Committed pings that may wait for their turn: some seconds at full load. */
 const BACKLOG_PINGS_MAX = 200_000
 const RETRY_AFTER_MS = 1_000
+/** A replay that takes longer goes on while senders are served. */
+const REPLAY_ALONE_MS = 2_000
 
 export type PipelineOptions = Readonly<{
   config: Config
@@ -59,6 +62,7 @@ export type PipelineParts = Readonly<{
   engine: ClickHouse
   directory: Directory<SessionState, Ping>
   partition: Partition<SessionState, Ping>
+  replay: Replay<SessionState>
   intake: Intake<SessionState>
   bronze: SinkActor<PingsFact>
   silver: SinkActor<Fact>
@@ -104,9 +108,10 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   )
   const limits = { backlogMax: BACKLOG_PINGS_MAX, retryAfterMs: RETRY_AFTER_MS }
   const overloaded = options.overloaded ?? (() => null)
-  const ports = { journal, partition, clock: systemClock, telemetry }
+  const replay = new Replay({ journal, partition, clock: systemClock, log }, plan)
+  const ports = { journal, partition: replay, clock: systemClock, telemetry }
   const intake = new Intake({ ...ports, limits, overloaded })
-  const parts = { ...stores, directory, partition, intake }
+  const parts = { ...stores, directory, partition, replay, intake }
   options.prepare?.(parts)
 
   let recovered = false
@@ -133,14 +138,18 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const upkeep = new Upkeep({ ...parts, checkpoint, config, clock: systemClock, log })
   // A replay wakes actors too: with none put away it would stop at the bound for good.
   sweep.start()
-  await replay({ journal, partition, clock: systemClock, log }, plan)
-  recovered = true
+  const replayed = replay.run().then(() => {
+    recovered = true
+  })
+  await within(replayed, REPLAY_ALONE_MS)
+  // From here on nobody waits for it: a failure is a fault of the process, which ends by it.
+  void replayed.then()
   await ensureBronzeView(engine, bronzeTable(config))
   upkeep.start()
   return {
     ...parts,
     flush: (which, withinMs) => within(flush(parts, which), withinMs),
-    stop: (deadlineMs) => stop({ ...parts, sweep, upkeep, log }, deadlineMs),
+    stop: (deadlineMs) => stop({ ...parts, replayed, sweep, upkeep, log }, deadlineMs),
   }
 }
 
@@ -222,12 +231,17 @@ function untilAcknowledged(sinks: readonly SinkActor<Fact>[], offset: number): P
 }
 
 type StopParts = PipelineParts &
-  Readonly<{ sweep: Sweep<SessionState, Ping>; upkeep: Upkeep; log: Log }>
+  Readonly<{
+    replayed: Promise<void>
+    sweep: Sweep<SessionState, Ping>
+    upkeep: Upkeep
+    log: Log
+  }>
 
 /** In order: nothing new, everything journaled handled, everything handled stored, and the states last. */
 async function stop(parts: StopParts, deadlineMs: number): Promise<readonly string[]> {
-  const { intake, journal, partition, bronze, silver, metrics, sweep, upkeep, states, engine } =
-    parts
+  const { intake, replay, replayed, journal, partition, sweep, upkeep, states, engine } = parts
+  const { bronze, silver, metrics } = parts
   const endMs = systemClock.monotonicMs() + deadlineMs
   const leftMs = (): number => Math.max(0, endMs - systemClock.monotonicMs())
   const unflushed: string[] = []
@@ -239,6 +253,8 @@ async function stop(parts: StopParts, deadlineMs: number): Promise<readonly stri
     if (!done) unflushed.push(name)
   }
   intake.stop()
+  const isBehind = replay.stop()
+  await step('replay', () => replayed)
   await step('journal', () => journal.close())
   // The last turns may wake actors: they too need others to be put away.
   await step('actors', () => partition.idle())
@@ -251,7 +267,8 @@ async function stop(parts: StopParts, deadlineMs: number): Promise<readonly stri
   await Promise.all(sinks.map((sink) => sink.close(0)))
   await step('states', () => states.close())
   await step('clickhouse', () => engine.close())
-  return unflushed
+  // What was handled is in a checkpoint; what comes after it is on disk.
+  return isBehind ? [...unflushed, 'replay'] : unflushed
 }
 
 /** Whether the work was done in time; what it throws is thrown. */

@@ -148,14 +148,11 @@ async function freshQuery(pipeline: Pipeline, sql: string, format: string): Prom
 }
 
 function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {
-  const { journal, partition, bronze, silver, metrics } = pipeline
+  const { journal, bronze, silver, metrics } = pipeline
   return {
     health: () => ({
       journal: journalHealth(journal.refusing),
-      actors: {
-        status: 'healthy',
-        detail: `${pipeline.directory.awake} awake, ${partition.backlog} pings waiting`,
-      },
+      actors: actorsHealth(pipeline),
       bronze: bronze.health(),
       silver: silver.health(),
       metrics: metrics.health(),
@@ -168,6 +165,12 @@ function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {
     demoRunning: () => demo.running,
     setDemo: (running) => demo.set(running),
   }
+}
+
+function actorsHealth({ directory, partition, replay }: Pipeline): PartHealth {
+  const detail = `${directory.awake} awake, ${partition.backlog} pings waiting`
+  if (replay.behind === 0) return { status: 'healthy', detail }
+  return { status: 'degraded', detail: `${detail}, ${replay.behind} to replay from the journal` }
 }
 
 function journalHealth(refusing: Pipeline['journal']['refusing']): PartHealth {

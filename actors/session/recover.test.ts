@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { Checkpoint } from '../kernel/checkpoint.ts'
 import { VirtualClock } from '../kernel/clock.ts'
 import { Directory } from '../kernel/directory.ts'
+import type { JournalRecord } from '../kernel/journal.ts'
 import { MemoryJournal } from '../kernel/memory-journal.ts'
 import { MemoryStateStore } from '../kernel/memory-state-store.ts'
 import { Partition } from '../kernel/partition.ts'
@@ -12,11 +13,13 @@ import type { FactTarget } from '../kernel/partition.ts'
 import { Sweep } from '../kernel/sweep.ts'
 import { silentLog, Telemetry } from '../kernel/telemetry.ts'
 import type { Fact } from '../model/fact.ts'
+import type { Offer, OfferOutcome } from '../model/offer.ts'
 import type { Ping } from '../model/ping.ts'
 import { naiveIsoUs } from '../model/time.ts'
 import { sessionBehavior } from './behavior.ts'
 import { Intake } from './intake.ts'
-import { planRecovery, replay } from './recover.ts'
+import { planRecovery } from './recover.ts'
+import { Replay } from './replay.ts'
 
 const nameOf = (fact: Fact): string => `${fact.offset}.${fact.part}`
 
@@ -79,8 +82,27 @@ class StoreTarget implements FactTarget {
   }
 }
 
+/** A record a millisecond: senders come back while it is read. */
+class SlowJournal extends MemoryJournal {
+  readonly #clock: VirtualClock
+
+  constructor(clock: VirtualClock) {
+    super({ partition: 0, clock })
+    this.#clock = clock
+  }
+
+  override async *readBatches(offset: number): AsyncGenerator<readonly JournalRecord[]> {
+    for await (const records of super.readBatches(offset)) {
+      for (const record of records) {
+        await new Promise<void>((resolve) => this.#clock.after(1, resolve))
+        yield [record]
+      }
+    }
+  }
+}
+
 type Durable = Readonly<{
-  journal: MemoryJournal
+  journal: SlowJournal
   states: MemoryStateStore
   silver: Store
   bronze: Store
@@ -89,7 +111,7 @@ type Durable = Readonly<{
 
 const durable = (): Durable => {
   const clock = new VirtualClock()
-  const journal = new MemoryJournal({ partition: 0, clock })
+  const journal = new SlowJournal(clock)
   return {
     clock,
     journal,
@@ -101,7 +123,7 @@ const durable = (): Durable => {
 
 const DERIVED: readonly Fact['kind'][] = ['header', 'status', 'movement', 'alert', 'dead_letter']
 
-/** One life of the process over what is durable. */
+/** One life of the process over what is durable; its senders come back before the replay is done. */
 async function start({ journal, states, silver, bronze, clock }: Durable) {
   const behavior = sessionBehavior({ silentAfterMs: 600_000, overdueAfterMs: 300_000 })
   const directory = new Directory(behavior, states)
@@ -144,9 +166,11 @@ async function start({ journal, states, silver, bronze, clock }: Durable) {
     },
     plan.replayFrom - 1,
   )
+  const limits = { aheadMax: 10, heldMax: 20 }
+  const replay = new Replay({ journal, partition, clock, log: silentLog, limits }, plan)
   const intake = new Intake({
     journal,
-    partition,
+    partition: replay,
     clock,
     telemetry: ports.telemetry,
     limits: { backlogMax: 10_000, retryAfterMs: 100 },
@@ -164,14 +188,17 @@ async function start({ journal, states, silver, bronze, clock }: Durable) {
     madeRoom: () => partition.wake(),
     limits: { awakeMax: 3, idleMs: 1e9, cellsPerStepMax: 2, everyMs: 1_000 },
   })
-  const replayed = replay({ journal, partition, clock, log: silentLog }, plan)
-  await clock.advanceMs(5_000)
-  return { partition, intake, checkpoint, sweep, received, derived, replayed: await replayed }
+  const replayed = replay.run()
+  return { partition, replay, intake, checkpoint, sweep, received, derived, replayed }
 }
 
 type Life = Awaited<ReturnType<typeof start>>
 
 function send(life: Life, pings: readonly Ping[]): void {
+  life.intake.offer(offerOf(pings), (outcome) => expect(outcome.ok).toBe(true))
+}
+
+function offerOf(pings: readonly Ping[]): Offer {
   const lines = pings.map((ping) =>
     JSON.stringify({
       device_id: ping.deviceId,
@@ -188,7 +215,7 @@ function send(life: Life, pings: readonly Ping[]): void {
       current_lon: ping.lng,
     }),
   )
-  const offer = {
+  return {
     source: 'test',
     receivedMs: 5,
     payload: lines.join('\n'),
@@ -196,7 +223,6 @@ function send(life: Life, pings: readonly Ping[]): void {
     deadLetters: [],
     countDuplicates: false,
   }
-  life.intake.offer(offer, (outcome) => expect(outcome.ok).toBe(true))
 }
 
 const pingArbitrary = fc
@@ -234,13 +260,16 @@ const sortedFacts = (store: Store) =>
   [...store.facts.values()].sort((a, b) => a.offset - b.offset || a.part - b.part)
 
 test('whatever is flushed, stored, put away and crashed, the stores end with the facts of an undisturbed run', async () => {
+  let sentWhileReplaying = 0
   await fc.assert(
     fc.asyncProperty(actions, async (script) => {
       const disturbed = durable()
       let life = await start(disturbed)
       for (const action of script) {
-        if (typeof action !== 'string') send(life, action)
-        else if (action === 'flush') {
+        if (typeof action !== 'string') {
+          if (life.replay.behind > 0) sentWhileReplaying++
+          send(life, action)
+        } else if (action === 'flush') {
           life.derived.flush()
           disturbed.states.setFloor(disturbed.silver.acknowledged)
         } else if (action === 'flush bronze') life.received.flush()
@@ -272,6 +301,7 @@ test('whatever is flushed, stored, put away and crashed, the stores end with the
     }),
     { numRuns: 300 },
   )
+  expect(sentWhileReplaying).toBeGreaterThan(100)
 })
 
 test('after a clean stop nothing is replayed', async () => {
@@ -285,7 +315,58 @@ test('after a clean stop nothing is replayed', async () => {
   life.derived.flush()
   life.received.flush()
   expect(await life.checkpoint.take()).toBe(2)
-  expect((await start(world)).replayed).toBe(0)
+  expect(await (await start(world)).replayed).toBe(0)
+})
+
+/** A second life over a journal of so many frames of one ping each, of which no store has anything. */
+async function startOver(frames: number) {
+  const world = durable()
+  const first = await start(world)
+  for (let second = 0; second < frames; second++) send(first, [pingAt(second)])
+  await world.clock.advanceMs(10)
+  first.derived.dead = true
+  world.states.crash()
+  return { world, life: await start(world) }
+}
+
+test('who asks for repeats while the journal is replayed hears of them', async () => {
+  const { world, life } = await startOver(100)
+  const heard: OfferOutcome[] = []
+  const offer = { ...offerOf([pingAt(3), pingAt(200), pingAt(99)]), countDuplicates: true }
+  life.intake.offer(offer, (outcome) => heard.push(outcome))
+  await world.clock.advanceMs(50)
+  expect(life.replay.behind).toBeGreaterThan(0)
+  expect(heard).toEqual([])
+  await world.clock.advanceMs(200)
+  expect(life.replay.behind).toBe(0)
+  expect(heard).toEqual([{ ok: true, duplicates: 2 }])
+})
+
+test('a replay gains on any sender: what comes meanwhile counts beyond half of what was replayed', async () => {
+  const { world, life } = await startOver(100)
+  for (let second = 0; second < 40; second++) send(life, [pingAt(500 + second)])
+  await world.clock.advanceMs(1)
+  expect(life.replay.backlog).toBeGreaterThan(30)
+  await world.clock.advanceMs(85)
+  expect(life.replay.behind).toBeGreaterThan(0)
+  expect(life.replay.backlog).toBe(0)
+  await world.clock.advanceMs(500)
+  expect(life.replay.behind).toBe(0)
+})
+
+test('a replay that is stopped says that the next start has to go on, and keeps what came meanwhile', async () => {
+  const { world, life } = await startOver(100)
+  send(life, [pingAt(500)])
+  await world.clock.advanceMs(20)
+  expect(life.replay.stop()).toBe(true)
+  await world.clock.advanceMs(100)
+  expect(await life.replayed).toBeLessThan(40)
+  life.derived.flush()
+  life.received.flush()
+  const last = await start(world)
+  await world.clock.advanceMs(500)
+  last.derived.flush()
+  expect(sortedFacts(world.silver).filter(({ kind }) => kind === 'movement')).toHaveLength(101)
 })
 
 test('a store that holds less than it had acknowledged stops the start with a reason', async () => {
@@ -305,6 +386,11 @@ test('a journal that ends before what the stores hold stops the start with a rea
   world.bronze.acknowledged = 7
   await world.states.saveMark('checkpoint', new TextEncoder().encode('7'))
   expect(start(world)).rejects.toThrow('it was replaced or lost its end')
+})
+
+const pingAt = (second: number): Ping => ({
+  ...PING,
+  eventTimeUs: PING.eventTimeUs + second * 1_000_000,
 })
 
 const PING: Ping = {
