@@ -14,6 +14,7 @@ function bytesOf(fact: Fact): number {
     case 'header':
     case 'status':
     case 'alert':
+    case 'retry':
       return 350
   }
 }

@@ -164,6 +164,7 @@ function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {
     },
     demoRunning: () => demo.running,
     setDemo: (running) => demo.set(running),
+    queryable: (withinMs) => pipeline.flush('silver', withinMs),
   }
 }
 

@@ -7,6 +7,7 @@ import { createApp, type GatewayApp } from './app.ts'
 import type { GatewayOptions, Viewers } from './options.ts'
 import type { GatewayPorts, Reader } from './ports.ts'
 import {
+  emptyReader,
   LOCAL,
   LOCAL_HOST,
   REMOTE,
@@ -48,6 +49,7 @@ const VIEW = ['page', 'stream', 'session', 'trail', 'metrics']
 const OPERATE = ['dead letters', 'demo']
 
 const session: Reader = {
+  ...emptyReader,
   session: async (sessionId) => ({
     sessionId,
     vehicleId: 'v',
@@ -62,8 +64,6 @@ const session: Reader = {
     distanceM: 0,
     events: [],
   }),
-  trail: async () => [],
-  deadLetters: async () => [],
 }
 
 function ask(

@@ -9,6 +9,8 @@ import { Keys } from './keys.ts'
 import { LiveStreams } from './live.ts'
 import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
 import type { GatewayPorts } from './ports.ts'
+import { DeadLetterRetries } from './retries.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -24,6 +26,7 @@ export type GatewayApp = Readonly<{
   intake: Intake
   keys: Keys
   live: LiveStreams
+  retries: DeadLetterRetries
 }>
 
 /** All HTTP routes; tests call `app.request(path, init, connection)` without a socket. */
@@ -36,6 +39,7 @@ export function createApp(
   const intake = new Intake(ports, options)
   const keys = new Keys(ports.accounts, ports.clock)
   const live = new LiveStreams(ports, options)
+  const retries = new DeadLetterRetries(ports, options)
   const ingest = new IngestHttp(intake, keys, ports.clock)
   const app = new Hono<GatewayEnv>()
 
@@ -58,13 +62,17 @@ export function createApp(
   })
   app.route('/', operationRoutes(setting))
   app.route('/api/sessions', sessionRoutes(setting))
+  // Raw input of senders is for those who run the system, even where everyone may see the map.
+  const guard = (context: GatewayContext): Response | null =>
+    refuseStranger(context, setting, 'operate')
+  app.route('/api/dead-letters', deadLetterRoutes({ ...ports, retries, guard }))
   app.route('/', signInRoutes(setting))
   app.route('/', pageRoutes(setting))
   app.all('/api/demo', () => notAllowed('POST'))
   app.all('/live', () => notAllowed('GET'))
   app.notFound(notFound)
   app.onError((error, context) => failed(error, context, ports))
-  return { app, options, intake, keys, live }
+  return { app, options, intake, keys, live, retries }
 }
 
 function notAllowed(allow: string): Response {

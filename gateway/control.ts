@@ -8,6 +8,7 @@ import type { GatewayApp } from './app.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
 import { IngestHttp } from './ingest-http.ts'
 import type { Control, GatewayPorts } from './ports.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthAnswer } from './routes/operations.ts'
 
 /** The name under which the owner's own messages are kept. */
@@ -27,7 +28,7 @@ const question = z.strictObject({
 
 /** What the owner of this machine's process asks through its Unix socket; no key is needed there. */
 export function createControlApp(ports: GatewayPorts, control: Control, gateway: GatewayApp): Hono {
-  const { options, intake, keys } = gateway
+  const { options, intake, keys, retries } = gateway
   const ingest = new IngestHttp(intake, keys, ports.clock)
   const app = new Hono()
 
@@ -48,6 +49,7 @@ export function createControlApp(ports: GatewayPorts, control: Control, gateway:
       headers: { 'content-type': 'text/plain; charset=utf-8' },
     })
   })
+  app.route('/dead-letters', deadLetterRoutes({ ...ports, retries, guard: () => null }))
   app.notFound((context) => errorResponse(404, 'not_found', `nothing is at ${context.req.path}`))
   app.onError((error) => {
     if (!(error instanceof OrreryError)) {

@@ -1,10 +1,17 @@
 import type { SequencedDelta } from '../actors/feed/ring.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
+import type {
+  DeadLetterFilter,
+  DeadLetterRow,
+  OpenDeadLetters,
+  StoredDeadLetter,
+} from '../actors/model/dead-letter.ts'
+import type { FactName } from '../actors/model/fact.ts'
 import type { LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
 import type { Ingest, NotTaken, Offer, OfferOutcome } from '../actors/model/offer.ts'
 
-export type { Ingest, NotTaken, Offer, OfferOutcome }
+export type { DeadLetterFilter, DeadLetterRow, Ingest, NotTaken, Offer, OfferOutcome }
 
 /** Who may do what. Keys and passwords are compared by hash, in constant time. */
 export interface Accounts {
@@ -57,31 +64,24 @@ export type SessionDetail = Readonly<{
   events: readonly Readonly<{ status: string; atMs: number }>[]
 }>
 
-/** A dead letter as listed. */
-export type DeadLetterRow = Readonly<{
-  id: string
-  code: string
-  path: string
-  expected: string
-  received: string
-  message: string
-  /** As text when it is UTF-8, else base64. */
-  raw: string
-  rawEncoding: 'utf8' | 'base64'
-  truncated: boolean
-  receivedMs: number
-  source: string
-}>
-
 /** Questions to the clean tables. */
 export interface Reader {
   session(sessionId: string): Promise<SessionDetail | null>
   trail(sessionId: string, sinceMs: number, limit: number): Promise<readonly TrailPoint[]>
-  deadLetters(options: {
-    limit: number
-    beforeMs?: number
-    code?: string
-  }): Promise<readonly DeadLetterRow[]>
+  /** Newest first; null when `before` is the name of none. */
+  deadLetters(
+    options: DeadLetterFilter & Readonly<{ limit: number; beforeMs?: number; before?: FactName }>,
+  ): Promise<readonly DeadLetterRow[] | null>
+  /** How many there are of each code. */
+  deadLetterCounts(filter: DeadLetterFilter): Promise<Readonly<Record<string, number>>>
+  deadLetter(name: FactName): Promise<StoredDeadLetter | null>
+  /** Those that can be read again and were not accepted yet, in the order of their names, after one of them. */
+  openDeadLetters(
+    options: DeadLetterFilter & Readonly<{ limit: number; after?: FactName }>,
+  ): Promise<readonly StoredDeadLetter[]>
+  countOpenDeadLetters(
+    options: DeadLetterFilter & Readonly<{ after?: FactName }>,
+  ): Promise<OpenDeadLetters>
 }
 
 /** State of one part, for `/health` and `/ready`. */
@@ -94,6 +94,8 @@ export interface Process {
   notReady(): string | null
   demoRunning(): boolean
   setDemo(running: boolean): void
+  /** Resolves true when what was acknowledged until now can be asked for, false when that takes longer. */
+  queryable(withinMs: number): Promise<boolean>
 }
 
 /** Pages and their files, built by the UI. */

@@ -149,10 +149,15 @@ export const TEST_KPI: LiveKpi = {
   completeUpToMs: 0,
 }
 
-const emptyReader: Reader = {
+/** Tables in which there is nothing. */
+export const emptyReader: Reader = {
   session: async () => null,
   trail: async () => [],
   deadLetters: async () => [],
+  deadLetterCounts: async () => ({}),
+  deadLetter: async () => null,
+  openDeadLetters: async () => [],
+  countOpenDeadLetters: async () => ({ open: 0, cut: 0 }),
 }
 
 const plainPages: Pages = {
@@ -171,6 +176,7 @@ export function testProcess(): Process {
     setDemo: (wanted) => {
       running = wanted
     },
+    queryable: async () => true,
   }
 }
 

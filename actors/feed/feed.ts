@@ -142,6 +142,7 @@ export class Feed {
       }
       case 'pings':
       case 'dead_letter':
+      case 'retry':
         return true
     }
   }

@@ -1,3 +1,4 @@
+import type { PingsFact } from '../model/fact.ts'
 import type { TimerMessage } from './behavior.ts'
 import type { Mailbox } from './mailbox.ts'
 
@@ -6,6 +7,8 @@ export type Letter<Message> = Readonly<{
   offset: number
   receivedMs: number
   content: Readonly<{ message: Message }> | Readonly<{ timer: TimerMessage }>
+  /** The frame that it came in, as received; null for a timer. */
+  frame: PingsFact | null
   /** Told when the turn is over; for senders that wait for it. */
   applied: ((duplicate: boolean) => void) | null
 }>

@@ -125,9 +125,15 @@ function appending(get: () => Journal): void {
 
 function reading(get: () => Journal): void {
   test('an entry is read back as it was appended', async () => {
-    const kinds: EntryKind[] = ['pings', 'dead_letter', 'timer', 'trips']
-    const sources = ['van', '', 'Ολύμπια 🚚', 'k'.repeat(255)]
-    const payloads = ['{"a":1}', '', 'naïve 🚚 \ud800 end', new Uint8Array([0, 255, 10, 13, 0])]
+    const kinds: EntryKind[] = ['pings', 'dead_letter', 'timer', 'trips', 'retry']
+    const sources = ['van', '', 'Ολύμπια 🚚', 'k'.repeat(255), 'van/retry']
+    const payloads = [
+      '{"a":1}',
+      '',
+      'naïve 🚚 \ud800 end',
+      new Uint8Array([0, 255, 10, 13, 0]),
+      '{}\n{}',
+    ]
     const entries = kinds.map((kind, n) =>
       entryOf(payloads[n] ?? '', {
         kind,

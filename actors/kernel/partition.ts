@@ -1,4 +1,4 @@
-import type { DeadLetterFact, Fact, PingsFact } from '../model/fact.ts'
+import type { DeadLetterFact, Fact, PingsFact, RetryFact } from '../model/fact.ts'
 import type { History } from '../model/history.ts'
 import type { Behavior, TimerMessage } from './behavior.ts'
 import type { Letter } from './cell.ts'
@@ -25,10 +25,12 @@ export type Delivery<Message> = Readonly<{ offset: number; count: number; receiv
         kind: 'messages'
         messages: readonly Message[]
         frame: PingsFact
+        /** The dead letter that these messages are from: said after the last of them, at an offset of its own. */
+        retry?: RetryFact
         /** Told when every message was handled: how many were exact repeats. */
         applied: ((duplicates: number) => void) | null
       }>
-    | Readonly<{ kind: 'dead_letter'; fact: DeadLetterFact }>
+    | Readonly<{ kind: 'fact'; fact: DeadLetterFact | RetryFact }>
     | Readonly<{ kind: 'timer'; key: string; timer: TimerMessage }>
   )
 
@@ -183,8 +185,8 @@ export class Partition<State, Message> {
     if (delivery.kind === 'messages') {
       received.accept(delivery.frame)
       derived.accept(delivery.frame)
-      this.#tally = delivery.applied ? { pending: delivery.count, duplicates: 0 } : null
-    } else if (delivery.kind === 'dead_letter') {
+      this.#tally = delivery.applied ? { pending: delivery.frame.count, duplicates: 0 } : null
+    } else if (delivery.kind === 'fact') {
       derived.accept(delivery.fact)
     }
     received.advance(delivery.offset + delivery.count - 1)
@@ -192,7 +194,7 @@ export class Partition<State, Message> {
 
   /** Handles up to `max` messages of the delivery from the current place on; how many it did. */
   #handle(delivery: Delivery<Message>, max: number): number {
-    if (delivery.kind === 'dead_letter') return 1
+    if (delivery.kind === 'fact') return 1
     if (delivery.kind === 'timer') {
       const content = { timer: delivery.timer }
       const id = this.#options.directory.idOf(delivery.key)
@@ -201,7 +203,12 @@ export class Partition<State, Message> {
     const until = Math.min(delivery.count, this.#position + max)
     for (let index = this.#position; index < until; index++) {
       const message = delivery.messages[index]
-      if (message === undefined) continue
+      if (message === undefined) {
+        if (delivery.retry?.offset === delivery.offset + index) {
+          this.#options.derived.accept(delivery.retry)
+        }
+        continue
+      }
       const applied = this.#appliedOne(delivery)
       const id = this.#options.idOf(message)
       if (!this.#deliver(id, delivery, delivery.offset + index, { message }, applied)) {
@@ -229,7 +236,9 @@ export class Partition<State, Message> {
     content: Letter<Message>['content'],
     applied: Letter<Message>['applied'],
   ): boolean {
-    const letter: Letter<Message> = { offset, receivedMs: delivery.receivedMs, content, applied }
+    const { receivedMs } = delivery
+    const frame = delivery.kind === 'messages' ? delivery.frame : null
+    const letter: Letter<Message> = { offset, receivedMs, content, frame, applied }
     const cell = this.#supervisor.wake(id, letter)
     if (!cell) return true
     cell.recent = true

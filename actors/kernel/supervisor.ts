@@ -1,4 +1,5 @@
 import type { DeadLetterFact } from '../model/fact.ts'
+import { pingText } from '../model/frame.ts'
 import type { Behavior, Step, Turn } from './behavior.ts'
 import type { Cell, Letter } from './cell.ts'
 import type { Directory } from './directory.ts'
@@ -112,7 +113,7 @@ export class Supervisor<State, Message> {
   #giveUp(id: string, letter: Letter<Message>, thrown: unknown): void {
     const { derived, directory, partition, log } = this.#options
     const key = directory.keyOf(id)
-    const raw = new TextEncoder().encode(JSON.stringify(letter.content))
+    const raw = new TextEncoder().encode(rawOf(letter))
     const fact: DeadLetterFact = {
       kind: 'dead_letter',
       partition,
@@ -126,11 +127,16 @@ export class Supervisor<State, Message> {
       raw: raw.subarray(0, RAW_BYTES_MAX),
       truncated: raw.length > RAW_BYTES_MAX,
       receivedMs: letter.receivedMs,
-      source: 'actor',
+      source: letter.frame?.source ?? 'timer',
     }
     derived.accept(fact)
     this.#poisoned.value++
     log.error({ actor: key, offset: letter.offset, error: messageOf(thrown) }, 'message given up')
     letter.applied?.(false)
   }
+}
+
+/** What is kept of a message that was given up: the ping as its sender wrote it, so that it can be read again. */
+function rawOf<Message>({ frame, offset, content }: Letter<Message>): string {
+  return (frame && pingText(frame, offset - frame.offset)) ?? JSON.stringify(content)
 }

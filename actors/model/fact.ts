@@ -90,6 +90,26 @@ export type AlertFact = FactName &
 /** Input given up, kept with its reason. */
 export type DeadLetterFact = FactName & Readonly<{ kind: 'dead_letter' }> & DeadLetter
 
+/** What came of a dead letter that was read again. */
+export type Retry = Readonly<{
+  /** The dead letter. */
+  letter: FactName
+  /** Partial: some of its pings were accepted, the others are dead letters of their own. */
+  outcome: 'accepted' | 'partial' | 'refused'
+  /** Pings accepted. */
+  pings: number
+  refused: number
+  /** The first reason, empty when nothing was refused. */
+  code: string
+  path: string
+  message: string
+}>
+
+/** A dead letter was retried; in the journal it is one entry with the pings that were accepted. */
+export type RetryFact = FactName &
+  Readonly<{ kind: 'retry'; receivedMs: number; source: string }> &
+  Retry
+
 /** A frame of accepted pings as received, for bronze: `count` pings from `offset` on. */
 export type PingsFact = FactName &
   Readonly<{
@@ -102,7 +122,8 @@ export type PingsFact = FactName &
   }>
 
 /** Everything an actor, or the journal itself, can say. */
-export type Fact = HeaderFact | StatusFact | MovementFact | AlertFact | DeadLetterFact | PingsFact
+export type Fact =
+  HeaderFact | StatusFact | MovementFact | AlertFact | DeadLetterFact | RetryFact | PingsFact
 
 /** Why a message was refused, for its sender and for the dead letter. */
 export type Refusal = Readonly<{

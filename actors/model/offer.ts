@@ -1,4 +1,4 @@
-import type { DeadLetter } from './fact.ts'
+import type { DeadLetter, Retry } from './fact.ts'
 import type { Ping } from './ping.ts'
 
 /** One message of a sender, checked: pings to accept, and what was refused. */
@@ -12,6 +12,8 @@ export type Offer = Readonly<{
   deadLetters: readonly DeadLetter[]
   /** Wait until the actors have seen it, and count repeats; slower. */
   countDuplicates: boolean
+  /** It is a dead letter, read again: the pings and what came of it are journaled as one entry, after `deadLetters`. */
+  retry?: Retry
 }>
 
 /** What became of an offer: on disk (and counted), or not taken at all. */

@@ -2,10 +2,10 @@ import type { Clock } from '../kernel/clock.ts'
 import type { AppendOutcome, Journal } from '../kernel/journal.ts'
 import type { Partition } from '../kernel/partition.ts'
 import type { Histogram, Telemetry } from '../kernel/telemetry.ts'
-import type { DeadLetter, PingsFact } from '../model/fact.ts'
+import type { DeadLetter, PingsFact, Retry } from '../model/fact.ts'
 import type { NotTaken, Offer, OfferOutcome } from '../model/offer.ts'
 import type { Ping } from '../model/ping.ts'
-import { deadLetterEntry, timerEntry } from './entries.ts'
+import { deadLetterEntry, deliveryOf, retryEntry, timerEntry } from './entries.ts'
 
 /** Where committed entries go on to: the partition, or who stands before it. */
 export type Inlet<State> = Pick<Partition<State, Ping>, 'enqueue' | 'backlog'>
@@ -74,7 +74,8 @@ export class Intake<State> {
       done(refusal)
       return
     }
-    if (offer.deadLetters.length > 0) this.#offerMixed(offer, done)
+    if (offer.retry) this.#offerRetry(offer, offer.retry, done)
+    else if (offer.deadLetters.length > 0) this.#offerMixed(offer, done)
     else if (offer.pings.length > 0) this.#offerPings(offer, done)
     else done({ ok: true, duplicates: offer.countDuplicates ? 0 : null })
   }
@@ -113,24 +114,16 @@ export class Intake<State> {
     }
   }
 
-  /** Sends a due timer to its actor by way of the journal; `settled` is told when it is on its way or refused. */
+  /** Sends a due timer to its actor by way of the journal; `settled` is told when it was handled, or not taken. */
   fireTimer(key: string, timer: string, dueMs: number, settled: () => void): boolean {
     if (this.#stopped) return false
     const { journal, partition, clock } = this.#options
     const receivedMs = clock.nowMs()
     return journal.append(timerEntry(key, timer, dueMs, receivedMs), (outcome) => {
-      if (outcome.ok) {
-        const { offset } = outcome
-        partition.enqueue({
-          kind: 'timer',
-          key,
-          timer: { timer, dueMs },
-          offset,
-          count: 1,
-          receivedMs,
-        })
-      }
-      settled()
+      if (!outcome.ok) return settled()
+      const { offset } = outcome
+      const content = { key, timer: { timer, dueMs }, applied: settled }
+      partition.enqueue({ kind: 'timer', ...content, offset, count: 1, receivedMs })
     })
   }
 
@@ -144,6 +137,28 @@ export class Intake<State> {
     }
     for (const letter of offer.deadLetters) this.#offerDeadLetter(letter, one)
     if (offer.pings.length > 0) this.#offerPings(offer, one)
+  }
+
+  /** What is refused of it goes first and for sure: with the retry on disk the letter is not looked at again. */
+  #offerRetry(offer: Offer, retry: Retry, done: (outcome: OfferOutcome) => void): void {
+    if (offer.deadLetters.length === 0) return this.#appendRetry(offer, retry, done)
+    this.#offerMixed({ ...offer, pings: [] }, (outcome) => {
+      if (outcome.ok) this.#appendRetry(offer, retry, done)
+      else done(outcome)
+    })
+  }
+
+  #appendRetry(offer: Offer, retry: Retry, done: (outcome: OfferOutcome) => void): void {
+    const { journal, partition } = this.#options
+    const entry = retryEntry(offer, retry)
+    const taken = journal.append(entry, (outcome) => {
+      if (!outcome.ok) return done(this.#failure(outcome))
+      this.#accepted.add(offer.pings.length)
+      // As a replay would read it: retries are rare, and so there is but one way to understand them.
+      partition.enqueue(deliveryOf({ ...entry, offset: outcome.offset }, journal.partition))
+      done({ ok: true, duplicates: null })
+    })
+    if (!taken) done(this.refusal() ?? this.#noRoom())
   }
 
   #offerDeadLetter(letter: DeadLetter, done: (outcome: OfferOutcome) => void): void {
@@ -160,7 +175,7 @@ export class Intake<State> {
         part: 0,
       } as const
       partition.enqueue({
-        kind: 'dead_letter',
+        kind: 'fact',
         fact,
         offset,
         count: 1,

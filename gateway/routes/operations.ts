@@ -10,16 +10,12 @@ import {
 } from '../context.ts'
 import { errorResponse, retryAfter } from '../http-error.ts'
 import type { PartHealth } from '../ports.ts'
-import { wholeNumber } from '../query.ts'
 
-const DEAD_LETTERS_DEFAULT = 100
-const DEAD_LETTERS_MAX = 500
 const RETRY_READY_MS = 2_000
 
 const demo = z.strictObject({ running: z.boolean() })
-const code = z.string().regex(/^[a-z0-9_]{1,64}$/)
 
-/** What keeps the process running well: health, readiness, metrics, dead letters, the demo fleet. */
+/** What keeps the process running well: health, readiness, metrics, the demo fleet. */
 export function operationRoutes(setting: Setting): Hono<GatewayEnv> {
   const { ports } = setting
   const routes = new Hono<GatewayEnv>()
@@ -47,8 +43,6 @@ export function operationRoutes(setting: Setting): Hono<GatewayEnv> {
     return context.body(ports.metrics.text(), 200, { 'content-type': type })
   })
 
-  routes.get('/api/dead-letters', (context) => deadLetters(context, setting))
-
   routes.post('/api/demo', async (context) => {
     const refused = refuseStranger(context, setting, 'operate')
     if (refused) return refused
@@ -74,28 +68,4 @@ export function healthAnswer({ ports, options }: Setting, withDetails: boolean):
     { status, service: options.service, parts: Object.fromEntries(shown) },
     { status: status === 'unhealthy' ? 503 : 200, headers: { 'cache-control': 'no-store' } },
   )
-}
-
-async function deadLetters(context: GatewayContext, setting: Setting): Promise<Response> {
-  // Raw input of senders is for those who run the system, even where everyone may see the map.
-  const refused = refuseStranger(context, setting, 'operate')
-  if (refused) return refused
-  const limit = wholeNumber(context, 'limit', {
-    default: DEAD_LETTERS_DEFAULT,
-    min: 1,
-    max: DEAD_LETTERS_MAX,
-  })
-  if (!limit.ok) return limit.response
-  const before = wholeNumber(context, 'before', { default: -1, min: 0, max: 1e15 })
-  if (!before.ok) return before.response
-  const wanted = context.req.query('code')
-  if (wanted !== undefined && !code.safeParse(wanted).success) {
-    return errorResponse(400, 'bad_query', 'code: expected a code such as invalid_ping')
-  }
-  const rows = await setting.ports.reader.deadLetters({
-    limit: limit.value,
-    ...(before.value >= 0 && { beforeMs: before.value }),
-    ...(wanted !== undefined && { code: wanted }),
-  })
-  return context.json(rows)
 }

@@ -1,9 +1,11 @@
+import { deadLetterId } from '../../actors/model/dead-letter.ts'
 import type {
   AlertFact,
   DeadLetterFact,
   FactName,
   HeaderFact,
   MovementFact,
+  RetryFact,
   StatusFact,
 } from '../../actors/model/fact.ts'
 import {
@@ -15,11 +17,6 @@ import {
   TextColumn,
 } from './columns.ts'
 import type { Column } from './engine.ts'
-
-/** A dead letter's id: the name of its fact. */
-export function deadLetterId(name: FactName): string {
-  return `${name.partition}-${name.offset}-${name.part}`
-}
 
 /** What the tables have in common: the fact's name, and how columns are handed over and emptied. */
 abstract class FactColumns {
@@ -240,6 +237,50 @@ export class DeadLetterColumns extends FactColumns {
     this.#raw.add(fact.raw)
     this.#truncated.add(fact.truncated)
     this.#receivedAt.add(Math.floor(fact.receivedMs))
+    this.#source.add(fact.source)
+  }
+}
+
+/** Columns of `dead_letter_retries`. */
+export class RetryColumns extends FactColumns {
+  readonly table = 'dead_letter_retries'
+  readonly #letterPartition = new IntColumn('letter_partition')
+  readonly #letterOffset = new IntColumn('letter_offset')
+  readonly #letterPart = new IntColumn('letter_part')
+  readonly #outcome = new TextColumn('outcome')
+  readonly #pings = new IntColumn('pings')
+  readonly #refused = new IntColumn('refused')
+  readonly #code = new TextColumn('code')
+  readonly #path = new TextColumn('path')
+  readonly #message = new TextColumn('message')
+  readonly #retriedAt = new IntColumn('retried_at', 'time')
+  readonly #source = new TextColumn('source')
+  protected readonly own = [
+    this.#letterPartition,
+    this.#letterOffset,
+    this.#letterPart,
+    this.#outcome,
+    this.#pings,
+    this.#refused,
+    this.#code,
+    this.#path,
+    this.#message,
+    this.#retriedAt,
+    this.#source,
+  ]
+
+  add(fact: RetryFact): void {
+    this.name(fact)
+    this.#letterPartition.add(fact.letter.partition)
+    this.#letterOffset.add(fact.letter.offset)
+    this.#letterPart.add(fact.letter.part)
+    this.#outcome.add(fact.outcome)
+    this.#pings.add(fact.pings)
+    this.#refused.add(fact.refused)
+    this.#code.add(fact.code)
+    this.#path.add(fact.path)
+    this.#message.add(fact.message)
+    this.#retriedAt.add(Math.floor(fact.receivedMs))
     this.#source.add(fact.source)
   }
 }

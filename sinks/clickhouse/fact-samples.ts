@@ -1,5 +1,5 @@
 import { seededRandom } from '../../actors/kernel/clock.ts'
-import { type Fact, type MovementFact } from '../../actors/model/fact.ts'
+import { type Fact, type MovementFact, type RetryFact } from '../../actors/model/fact.ts'
 import { STATUSES } from '../../actors/model/ping.ts'
 
 const START_MS = 1_790_000_000_000
@@ -32,6 +32,27 @@ export function sampleMovement(given: Partial<MovementFact>): MovementFact {
     travelledCm: 1_806,
     remainingCm: 100_000,
     late: false,
+    ...given,
+  }
+}
+
+/** One dead letter that was read again, accepted when nothing else is given. */
+export function sampleRetry(given: Partial<RetryFact>): RetryFact {
+  const offset = given.offset ?? 0
+  return {
+    kind: 'retry',
+    partition: 0,
+    offset,
+    part: 0,
+    letter: { partition: 0, offset: 0, part: 0 },
+    outcome: 'accepted',
+    pings: 1,
+    refused: 0,
+    code: '',
+    path: '',
+    message: '',
+    receivedMs: START_MS + offset,
+    source: 'key-1/retry',
     ...given,
   }
 }
@@ -120,6 +141,22 @@ function factsOf(offset: number, seed: number, text?: string): Fact[] {
       receivedMs,
       source: text ?? 'key-1',
     })
+  }
+  if (offset % 9 === 0) {
+    facts.push(
+      sampleRetry({
+        ...name,
+        part: 5,
+        letter: { partition: 0, offset: offset * 2, part: 4 },
+        outcome: 'partial',
+        refused: 2,
+        code: text ?? 'invalid_ping',
+        path: text ?? 'current_lat',
+        message: text ?? 'current_lat must be a number',
+        receivedMs,
+        source: text ?? 'key-1/retry',
+      }),
+    )
   }
   return facts
 }

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
-import type { Fact, HeaderFact, StatusFact } from '../../actors/model/fact.ts'
+import { type DeadLetterFilter, deadLetterId } from '../../actors/model/dead-letter.ts'
+import type { DeadLetterFact, FactName, HeaderFact, StatusFact } from '../../actors/model/fact.ts'
 import { batchOf, signal } from '../conformance-bench.ts'
 import type { ClickHouse } from './engine.ts'
-import { sampleMovement } from './fact-samples.ts'
+import { sampleMovement, sampleRetry } from './fact-samples.ts'
 import { ClickHouseReader, READER_ROWS_MAX } from './reader.ts'
 import { ClickHouseSink } from './sink.ts'
 import { openTestClickHouse } from './testing.ts'
@@ -45,7 +46,7 @@ const status = (given: Partial<StatusFact>): StatusFact => ({
   receivedMs: MS,
   ...given,
 })
-const deadLetter = (offset: number, code: string, raw: Uint8Array): Fact => ({
+const deadLetter = (offset: number, code: string, raw: Uint8Array): DeadLetterFact => ({
   kind: 'dead_letter',
   partition: 0,
   offset,
@@ -141,7 +142,7 @@ test('a trail has the newest points, oldest first', async () => {
 
 describe('dead letters', () => {
   test('come newest first, with their bytes as text or base64', async () => {
-    const rows = await reader.deadLetters({ limit: 10 })
+    const rows = (await reader.deadLetters({ limit: 10 })) ?? []
     expect(rows.map(({ id, code, raw, rawEncoding }) => [id, code, raw, rawEncoding])).toEqual([
       ['0-7-0', 'invalid_json', '/wAKCic=', 'base64'],
       ['0-6-0', 'invalid_ping', '{"a":"Ζωή"}', 'utf8'],
@@ -157,11 +158,123 @@ describe('dead letters', () => {
 
   test('can be paged by time and chosen by code', async () => {
     expect(await reader.deadLetters({ limit: 1 })).toHaveLength(1)
-    expect((await reader.deadLetters({ limit: 9, beforeMs: MS + 7 })).map((row) => row.id)).toEqual(
-      ['0-6-0'],
-    )
+    const before = await reader.deadLetters({ limit: 9, beforeMs: MS + 7 })
+    expect(before?.map((row) => row.id)).toEqual(['0-6-0'])
     expect(await reader.deadLetters({ limit: 9, code: "' OR 1=1 --" })).toEqual([])
     expect(await reader.deadLetters({ limit: 9, code: 'invalid_json' })).toHaveLength(1)
+  })
+})
+
+describe('dead letters read again', () => {
+  const idsOf = async (filter: DeadLetterFilter): Promise<string[]> =>
+    ((await letters.deadLetters({ limit: 9, ...filter })) ?? []).map((row) => row.id)
+  const openIds = async (filter: DeadLetterFilter = {}, after?: FactName): Promise<string[]> => {
+    const page = { limit: 9, ...filter, ...(after && { after }) }
+    return (await letters.openDeadLetters(page)).map(({ name }) => deadLetterId(name))
+  }
+  const nameAt = (offset: number): FactName => ({ partition: 0, offset, part: 0 })
+  let own: ClickHouse
+  let letters: ClickHouseReader
+
+  // 10 never, 11 refused twice, 12 refused and then accepted while the clock was set back, 13 partial, 14 cut.
+  beforeAll(async () => {
+    own = await openTestClickHouse()
+    letters = new ClickHouseReader(own)
+    const sink = new ClickHouseSink(own)
+    await sink.open(0, signal())
+    const refused = {
+      outcome: 'refused',
+      pings: 0,
+      refused: 1,
+      message: 'still no number',
+    } as const
+    const at = { receivedMs: MS + 500 }
+    await sink.write(
+      batchOf(0, 99, [
+        deadLetter(10, 'invalid_ping', Buffer.from('{"a":1}')),
+        { ...deadLetter(11, 'invalid_ping', Buffer.from('b')), source: EVIL, receivedMs: MS + 10 },
+        deadLetter(12, 'invalid_json', Buffer.from('c')),
+        { ...deadLetter(13, 'too_many', Buffer.from('d')), path: '' },
+        { ...deadLetter(14, 'too_large', Buffer.from('e')), truncated: true },
+        sampleRetry({ ...refused, offset: 20, letter: nameAt(11), ...at }),
+        sampleRetry({ ...refused, offset: 21, letter: nameAt(12), ...at }),
+        sampleRetry({ ...refused, offset: 22, letter: nameAt(11), receivedMs: MS + 600 }),
+        sampleRetry({ offset: 23, letter: nameAt(12), receivedMs: MS + 1 }),
+        sampleRetry({
+          offset: 24,
+          letter: nameAt(13),
+          outcome: 'partial',
+          pings: 2,
+          refused: 1,
+          ...at,
+        }),
+      ]),
+      signal(),
+    )
+  })
+  afterAll(() => own.close())
+
+  test('show how often, when, and what came of it', async () => {
+    expect(await letters.deadLetters({ limit: 9 })).toMatchObject([
+      { id: '0-14-0', retries: 0, outcome: null, retriedMs: null, retryMessage: '' },
+      { id: '0-13-0', retries: 1, outcome: 'partial', retriedMs: MS + 500 },
+      { id: '0-12-0', retries: 2, outcome: 'accepted', retriedMs: MS + 1, retryMessage: '' },
+      { id: '0-11-0', retries: 2, outcome: 'refused', retryMessage: 'still no number' },
+      { id: '0-10-0', retries: 0 },
+    ])
+  })
+
+  test('are chosen by what came of it, by source, path and time', async () => {
+    expect(await idsOf({ retried: true })).toEqual(['0-13-0', '0-12-0', '0-11-0'])
+    expect(await idsOf({ retried: false })).toEqual(['0-14-0', '0-10-0'])
+    expect(await idsOf({ outcome: 'accepted' })).toEqual(['0-12-0'])
+    expect(await idsOf({ outcome: 'refused' })).toEqual(['0-11-0'])
+    expect(await idsOf({ source: EVIL })).toEqual(['0-11-0'])
+    expect(await idsOf({ path: '' })).toEqual(['0-13-0'])
+    expect(await idsOf({ sinceMs: MS + 13, code: 'too_large' })).toEqual(['0-14-0'])
+  })
+
+  test('are paged by id, also where many came at one time', async () => {
+    const pages: string[] = []
+    for (let before: FactName | undefined; ;) {
+      const page = (await letters.deadLetters({ limit: 1, ...(before && { before }) })) ?? []
+      const [row] = page
+      if (!row) break
+      pages.push(row.id)
+      before = nameAt(Number(row.id.split('-')[1]))
+    }
+    expect(pages).toEqual(['0-14-0', '0-13-0', '0-12-0', '0-11-0', '0-10-0'])
+    expect(await letters.deadLetters({ limit: 1, before: nameAt(999) })).toBeNull()
+  })
+
+  test('are counted by code', async () => {
+    expect(await letters.deadLetterCounts({})).toEqual({
+      invalid_ping: 2,
+      invalid_json: 1,
+      too_large: 1,
+      too_many: 1,
+    })
+    expect(await letters.deadLetterCounts({ retried: false })).toEqual({
+      invalid_ping: 1,
+      too_large: 1,
+    })
+  })
+
+  test('are open until they are accepted; one that was cut cannot be', async () => {
+    expect(await openIds()).toEqual(['0-10-0', '0-11-0'])
+    expect(await openIds({}, nameAt(10))).toEqual(['0-11-0'])
+    expect(await openIds({ code: 'too_many' })).toEqual([])
+    expect(await letters.countOpenDeadLetters({})).toEqual({ open: 2, cut: 1 })
+    expect(await letters.countOpenDeadLetters({ after: nameAt(10) })).toEqual({ open: 1, cut: 1 })
+    expect(await letters.deadLetter(nameAt(12))).toEqual({
+      name: nameAt(12),
+      raw: new Uint8Array(Buffer.from('c')),
+      truncated: false,
+      source: 'key-1',
+      done: { outcome: 'accepted', atMs: MS + 1 },
+    })
+    expect((await letters.deadLetter(nameAt(11)))?.done).toBeNull()
+    expect(await letters.deadLetter(nameAt(15))).toBeNull()
   })
 })
 

@@ -1,8 +1,23 @@
-import { type Cell, type ClickHouse, numberOf, numberOrNullOf, textOf } from './engine.ts'
-import { sqlInt, sqlText } from './sql-text.ts'
+import type {
+  DeadLetterFilter,
+  DeadLetterRow,
+  OpenDeadLetters,
+  StoredDeadLetter,
+} from '../../actors/model/dead-letter.ts'
+import type { FactName } from '../../actors/model/fact.ts'
+import {
+  countDeadLetters,
+  countOpenDeadLetters,
+  type DeadLetterPage,
+  findDeadLetter,
+  listDeadLetters,
+  listOpenDeadLetters,
+  type OpenDeadLetterPage,
+} from './dead-letters.ts'
+import { type ClickHouse, numberOf, numberOrNullOf, textOf } from './engine.ts'
+import { READER_ROWS_MAX, sqlLimit, sqlText, sqlTime } from './sql-text.ts'
 
-/** Rows that one question may bring, whatever was asked. */
-export const READER_ROWS_MAX = 10_000
+export { READER_ROWS_MAX }
 
 /** One point of a session's track. */
 export type TrailPoint = Readonly<{
@@ -27,22 +42,6 @@ export type SessionDetail = Readonly<{
   pings: number
   distanceM: number
   events: readonly Readonly<{ status: string; atMs: number }>[]
-}>
-
-/** A dead letter as listed. */
-export type DeadLetterRow = Readonly<{
-  id: string
-  code: string
-  path: string
-  expected: string
-  received: string
-  message: string
-  /** As text when it is UTF-8, else base64. */
-  raw: string
-  rawEncoding: 'utf8' | 'base64'
-  truncated: boolean
-  receivedMs: number
-  source: string
 }>
 
 /** Questions to the clean tables, for the gateway. Every foreign value goes in as an escaped literal. */
@@ -107,54 +106,28 @@ export class ClickHouseReader {
       .reverse()
   }
 
-  /** Dead letters, newest first. */
-  async deadLetters(
-    options: Readonly<{ limit: number; beforeMs?: number; code?: string }>,
-  ): Promise<readonly DeadLetterRow[]> {
-    const conditions = ['1']
-    if (options.beforeMs !== undefined) {
-      conditions.push(`received_at < ${sqlTime(options.beforeMs)}`)
-    }
-    if (options.code !== undefined) conditions.push(`code = ${sqlText(options.code)}`)
-    const rows = await this.#engine.query(
-      `SELECT id, code, path, expected, received, message, base64Encode(raw), truncated, ` +
-        `toUnixTimestamp64Milli(dead_letters.received_at), source FROM dead_letters ` +
-        `WHERE ${conditions.join(' AND ')} ` +
-        'ORDER BY received_at DESC, `partition` DESC, `offset` DESC, `part` DESC ' +
-        `LIMIT ${sqlLimit(options.limit)}`,
-    )
-    return rows.map((row) => ({
-      id: textOf(row[0]),
-      code: textOf(row[1]),
-      path: textOf(row[2]),
-      expected: textOf(row[3]),
-      received: textOf(row[4]),
-      message: textOf(row[5]),
-      ...rawOf(row[6]),
-      truncated: row[7] === true,
-      receivedMs: numberOf(row[8]),
-      source: textOf(row[9]),
-    }))
+  /** Dead letters, newest first, and what came of those that were read again; null when `before` is none. */
+  deadLetters(options: DeadLetterPage): Promise<readonly DeadLetterRow[] | null> {
+    return listDeadLetters(this.#engine, options)
   }
-}
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-function rawOf(cell: Cell | undefined): Pick<DeadLetterRow, 'raw' | 'rawEncoding'> {
-  const base64 = textOf(cell)
-  try {
-    return { raw: strictUtf8.decode(Buffer.from(base64, 'base64')), rawEncoding: 'utf8' }
-  } catch {
-    return { raw: base64, rawEncoding: 'base64' }
+  /** How many dead letters there are of each code, the most first. */
+  deadLetterCounts(filter: DeadLetterFilter): Promise<Readonly<Record<string, number>>> {
+    return countDeadLetters(this.#engine, filter)
   }
-}
 
-function sqlLimit(limit: number): string {
-  return sqlInt(Math.min(READER_ROWS_MAX, Math.max(1, Math.floor(limit))))
-}
+  /** One dead letter with its bytes, to be read again; null when there is none. */
+  deadLetter(name: FactName): Promise<StoredDeadLetter | null> {
+    return findDeadLetter(this.#engine, name)
+  }
 
-/** A time as a literal of the tables' type, held within the years that the type has. */
-function sqlTime(timeMs: number): string {
-  const inRange = Math.min(9_000_000_000_000, Math.max(-2_000_000_000_000, Math.floor(timeMs)))
-  return `fromUnixTimestamp64Milli(toInt64(${sqlInt(inRange)}), 'UTC')`
+  /** Dead letters that can be read again and were not accepted yet, oldest first, after one of them. */
+  openDeadLetters(options: OpenDeadLetterPage): Promise<readonly StoredDeadLetter[]> {
+    return listOpenDeadLetters(this.#engine, options)
+  }
+
+  /** How many of these there are, and how many of which only a part was kept. */
+  countOpenDeadLetters(options: Omit<OpenDeadLetterPage, 'limit'>): Promise<OpenDeadLetters> {
+    return countOpenDeadLetters(this.#engine, options)
+  }
 }

@@ -4,6 +4,7 @@ import type {
   Fact,
   HeaderFact,
   MovementFact,
+  RetryFact,
   StatusFact,
 } from '../../actors/model/fact.ts'
 import type { Column } from './engine.ts'
@@ -12,11 +13,13 @@ import {
   DeadLetterColumns,
   HeaderColumns,
   MovementColumns,
+  RetryColumns,
   StatusColumns,
 } from './fact-columns.ts'
 
 /** The facts that silver keeps; pings are bronze's. */
-export type SilverFact = HeaderFact | StatusFact | MovementFact | AlertFact | DeadLetterFact
+export type SilverFact =
+  HeaderFact | StatusFact | MovementFact | AlertFact | DeadLetterFact | RetryFact
 
 /** Tables that facts are written to; the order says nothing. */
 export const FACT_TABLES = [
@@ -25,6 +28,7 @@ export const FACT_TABLES = [
   'session_statuses',
   'session_alerts',
   'dead_letters',
+  'dead_letter_retries',
 ] as const
 
 /** True for a fact that has a table here. */
@@ -39,6 +43,15 @@ export class SilverRows {
   readonly #statuses = new StatusColumns()
   readonly #alerts = new AlertColumns()
   readonly #deadLetters = new DeadLetterColumns()
+  readonly #retries = new RetryColumns()
+  readonly #all = [
+    this.#movements,
+    this.#headers,
+    this.#statuses,
+    this.#alerts,
+    this.#deadLetters,
+    this.#retries,
+  ]
 
   add(fact: SilverFact): void {
     switch (fact.kind) {
@@ -52,22 +65,19 @@ export class SilverRows {
         return this.#alerts.add(fact)
       case 'dead_letter':
         return this.#deadLetters.add(fact)
+      case 'retry':
+        return this.#retries.add(fact)
     }
   }
 
   /** Columns of each table that has rows. */
   tables(): { table: string; columns: readonly Column[] }[] {
-    const tables = [this.#movements, this.#headers, this.#statuses, this.#alerts, this.#deadLetters]
-    return tables
+    return this.#all
       .filter((rows) => rows.count > 0)
       .map((rows) => ({ table: rows.table, columns: rows.columns() }))
   }
 
   clear(): void {
-    this.#movements.clear()
-    this.#headers.clear()
-    this.#statuses.clear()
-    this.#alerts.clear()
-    this.#deadLetters.clear()
+    for (const rows of this.#all) rows.clear()
   }
 }

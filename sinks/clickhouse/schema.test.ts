@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
+import { batchOf, signal } from '../conformance-bench.ts'
 import type { ClickHouse } from './engine.ts'
+import { sampleRetry } from './fact-samples.ts'
+import { ClickHouseReader } from './reader.ts'
 import { migrate, SCHEMA_VERSION } from './schema.ts'
+import { ClickHouseSink } from './sink.ts'
 import { MIGRATIONS } from './tables.ts'
 import { openTestClickHouse } from './testing.ts'
 
@@ -93,6 +97,28 @@ describe('migrations', () => {
     expect(await migrate(own, later)).toBe(SCHEMA_VERSION)
     expect(await own.query('SELECT count(note) FROM dead_letters')).toEqual([['0']])
     expect(migrate(own)).rejects.toMatchObject({ code: 'schema_newer', retriable: false })
+    await own.close()
+  })
+
+  test('tables of version 1 get what is new, and keep what they hold', async () => {
+    const own = await openTestClickHouse()
+    expect(await migrate(own, MIGRATIONS.slice(0, 1))).toBe(0)
+    await own.command(
+      "INSERT INTO dead_letters (id, code, raw, received_at, source, offset) VALUES ('0-7-0', 'invalid_ping', '{}', now64(3), 'depot', 7)",
+    )
+    await own.command(
+      "INSERT INTO sink_progress (sink, partition, offset) VALUES ('clickhouse', 0, 7)",
+    )
+    const sink = new ClickHouseSink(own)
+    expect(await sink.open(0, signal())).toBe(7)
+    expect(await migrate(own)).toBe(SCHEMA_VERSION)
+    const reader = new ClickHouseReader(own)
+    expect(await reader.openDeadLetters({ limit: 9 })).toHaveLength(1)
+    const letter = { partition: 0, offset: 7, part: 0 }
+    await sink.write(batchOf(8, 9, [sampleRetry({ offset: 9, letter })]), signal())
+    expect(await reader.deadLetters({ limit: 9 })).toMatchObject([
+      { id: '0-7-0', retries: 1, outcome: 'accepted' },
+    ])
     await own.close()
   })
 

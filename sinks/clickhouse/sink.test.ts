@@ -102,6 +102,20 @@ function fingerprint(fact: Fact): string {
           fact.source,
           fact.receivedMs,
         ]
+      case 'retry':
+        return [
+          fact.letter.partition,
+          fact.letter.offset,
+          fact.letter.part,
+          fact.outcome,
+          fact.pings,
+          fact.refused,
+          fact.code,
+          fact.path,
+          fact.message,
+          fact.source,
+          fact.receivedMs,
+        ]
       case 'pings':
         return []
       default:
@@ -122,7 +136,9 @@ FROM session_statuses WHERE partition = 0;
 SELECT 'alert', offset, part, session_id, alert, toUnixTimestamp64Milli(due_at),
   toUnixTimestamp64Milli(fired_at), late FROM session_alerts WHERE partition = 0;
 SELECT 'dead_letter', offset, part, code, path, expected, received, message, lower(hex(raw)),
-  truncated, source, toUnixTimestamp64Milli(received_at) FROM dead_letters WHERE partition = 0`
+  truncated, source, toUnixTimestamp64Milli(received_at) FROM dead_letters WHERE partition = 0;
+SELECT 'retry', offset, part, letter_partition, letter_offset, letter_part, outcome, pings, refused, code,
+  path, message, source, toUnixTimestamp64Milli(retried_at) FROM dead_letter_retries WHERE partition = 0`
 
 async function readBack(engine: ClickHouse): Promise<string[]> {
   const answers = await Promise.all(READ_BACK.split(';').map((sql) => engine.query(sql)))

@@ -25,6 +25,20 @@ export function sqlInt(value: number): string {
   return String(value)
 }
 
+/** Rows that one question may bring, whatever was asked. */
+export const READER_ROWS_MAX = 10_000
+
+/** A number of rows as a literal, held within what a question may bring. */
+export function sqlLimit(limit: number): string {
+  return sqlInt(Math.min(READER_ROWS_MAX, Math.max(1, Math.floor(limit))))
+}
+
+/** A time as a literal of the tables' type, held within the years that the type has. */
+export function sqlTime(timeMs: number): string {
+  const inRange = Math.min(9_000_000_000_000, Math.max(-2_000_000_000_000, Math.floor(timeMs)))
+  return `fromUnixTimestamp64Milli(toInt64(${sqlInt(inRange)}), 'UTC')`
+}
+
 /** True for a name that needs no quotes: of a database or a table. */
 export function isPlainName(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(name)

@@ -9,6 +9,7 @@
  */
 export const MIGRATIONS: readonly Readonly<{ name: string; statements: readonly string[] }>[] = [
   { name: 'silver tables', statements: [...silverTables(), ...silverViews()] },
+  { name: 'dead letter retries', statements: [retryTable()] },
 ]
 
 /** Whence a row comes, down to the bytes that a vehicle sent. */
@@ -122,6 +123,26 @@ SETTINGS${KEPT}`,
 ORDER BY (sink, \`partition\`)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`,
   ]
+}
+
+/** What came of each dead letter that was read again: a row a time. */
+function retryTable(): string {
+  return `CREATE TABLE IF NOT EXISTS dead_letter_retries (
+  letter_partition UInt32,
+  letter_offset UInt64,
+  letter_part UInt32,
+  outcome LowCardinality(String),
+  pings UInt32,
+  refused UInt32,
+  code LowCardinality(String),
+  path String,
+  message String,
+  retried_at DateTime64(3, 'UTC'),
+  source String,${FACT_NAME},
+  ${OFFSET_INDEX}
+) ENGINE = MergeTree
+ORDER BY (letter_partition, letter_offset, letter_part, retried_at)
+SETTINGS${KEPT}`
 }
 
 /** The documented names: one row a session, one a session and status, the newest; and PacketPulse's older names. */

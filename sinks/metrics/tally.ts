@@ -29,6 +29,9 @@ export class Tally {
         return fact.alert === 'silent' ? this.#count('silent', 1, fact.firedMs) : undefined
       case 'dead_letter':
         return this.#count('refused', 1, fact.receivedMs)
+      case 'retry':
+        // Its pings are counted as those of any frame.
+        return undefined
       default:
         return assertNever(fact)
     }
