@@ -220,13 +220,13 @@ class World {
 
   #health({ directory, sinks }: Life): string {
     const cells = [...directory.cells()]
-    const fired = cells.filter((cell) => cell.timerFired).length
+    const leaving = cells.filter((cell) => cell.leaving).length
     const waiting = cells.filter((cell) => cell.waiting).length
     const health = Object.values(sinks).map(
       (sink) => `${sink.name} ${sink.full ? 'full, ' : ''}${sink.health().detail}`,
     )
     const { awakeMax } = this.#plan.limits
-    return `${cells.length} of ${awakeMax} awake, ${waiting} waiting, ${fired} with a fired timer; ${health.join('; ')}`
+    return `${cells.length} of ${awakeMax} awake, ${waiting} waiting, ${leaving} leaving; ${health.join('; ')}`
   }
 
   /** Lets silence be noticed, flushes, and has everything compared; then once more after a restart. */
