@@ -28,8 +28,6 @@ export class Cell<State, Message> {
   recent = true
   /** Wall clock of its last message, for passivation by idleness. */
   lastReceivedMs = 0
-  /** Its due timer is on its way through the journal. */
-  timerFired = false
   /** Being put away: dropped when the write is done and nothing came in the meantime. */
   leaving = false
 

@@ -199,6 +199,47 @@ test('a sink without room stops the turns until it has some', async () => {
   expect(said()).toEqual(['0:one', '1:two'])
 })
 
+test('a delivery of more facts than a sink may hold is handed over in parts', async () => {
+  const { clock, enqueue, said, derived } = world({ turnsPerSliceMax: 2 })
+  const accept = derived.accept.bind(derived)
+  const advance = derived.advance.bind(derived)
+  let held = 0
+  derived.accept = (fact) => {
+    accept(fact)
+    if (fact.kind === 'alert') derived.full = ++held >= 2
+  }
+  // As a sink does it: only what the watermark has passed may be written and gives room.
+  derived.advance = (offset) => {
+    advance(offset)
+    held = derived.facts.filter((fact) => fact.offset > offset).length
+    if (held < 2) clock.soon(() => derived.makeRoom())
+  }
+  enqueue(to('a', 'one', 'two', 'three', 'four', 'five'))
+  await clock.advanceMs(10)
+  expect(said()).toEqual(['0:one', '1:two', '2:three', '3:four', '4:five'])
+})
+
+test('who sent a timer is told when it was handled, not before', async () => {
+  const { clock, partition, derived } = world()
+  let handled = 0
+  const applied = (): void => void handled++
+  derived.full = true
+  partition.enqueue({
+    kind: 'timer',
+    key: 'listener:a',
+    timer: { timer: 'ring', dueMs: 1 },
+    applied,
+    offset: 0,
+    count: 1,
+    receivedMs: 5,
+  })
+  await clock.advanceMs(10)
+  expect(handled).toBe(0)
+  derived.makeRoom()
+  await clock.advanceMs(10)
+  expect(handled).toBe(1)
+})
+
 test('a behavior that throws costs its message, not its actor, neighbours or process', async () => {
   const { clock, enqueue, derived, said, partition } = world()
   enqueue([...to('a', 'one', 'throw', 'two'), ...to('b', 'three')])

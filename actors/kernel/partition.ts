@@ -31,7 +31,13 @@ export type Delivery<Message> = Readonly<{ offset: number; count: number; receiv
         applied: ((duplicates: number) => void) | null
       }>
     | Readonly<{ kind: 'fact'; fact: DeadLetterFact | RetryFact }>
-    | Readonly<{ kind: 'timer'; key: string; timer: TimerMessage }>
+    | Readonly<{
+        kind: 'timer'
+        key: string
+        timer: TimerMessage
+        /** Told when it was handled. */
+        applied: (() => void) | null
+      }>
   )
 
 export type PartitionOptions<State, Message> = Readonly<{
@@ -151,11 +157,12 @@ export class Partition<State, Message> {
       turns += done
       this.#position += done
       this.#backlog -= done
+      // Within a delivery too: its facts may be more than the sinks hold before they may write any.
+      this.#delivered = Math.max(this.#delivered, delivery.offset + this.#position - 1)
       if (this.#position < delivery.count) continue
       this.#position = 0
       this.#begun = false
       this.#queue.take()
-      this.#delivered = delivery.offset + delivery.count - 1
     }
     this.#recaller.load()
     this.#options.derived.advance(this.handledThrough)
@@ -198,7 +205,7 @@ export class Partition<State, Message> {
     if (delivery.kind === 'timer') {
       const content = { timer: delivery.timer }
       const id = this.#options.directory.idOf(delivery.key)
-      return this.#deliver(id, delivery, delivery.offset, content, null) ? 1 : 0
+      return this.#deliver(id, delivery, delivery.offset, content, delivery.applied) ? 1 : 0
     }
     const until = Math.min(delivery.count, this.#position + max)
     for (let index = this.#position; index < until; index++) {

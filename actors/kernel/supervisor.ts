@@ -78,7 +78,6 @@ export class Supervisor<State, Message> {
     }
     const step = this.#attempt(cell, letter)
     cell.offset = letter.offset
-    if ('timer' in letter.content) cell.timerFired = false
     if (!step) return
     cell.state = step.state
     this.#turns.value++

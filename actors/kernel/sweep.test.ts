@@ -148,6 +148,20 @@ test('a due timer fires once until it was handled, whether its actor is awake or
   expect(fired).toHaveLength(3)
 })
 
+test('a timer that could not be sent is sent again, and meanwhile its actor may be put away', async () => {
+  const { clock, directory, sweep, fired, wake } = world()
+  wake('a', 1, clock.nowMs() + 50)
+  await clock.advanceMs(100)
+  await sweep.step()
+  sweep.fired('alarm:a')
+  await sweep.step()
+  expect(fired).toHaveLength(2)
+  await clock.advanceMs(2_000)
+  await sweep.step()
+  await sweep.step()
+  expect([directory.awake, fired.length]).toEqual([0, 2])
+})
+
 test('a failed write leaves the actor awake', async () => {
   const { clock, store, directory, sweep, wake } = world()
   wake('a', 5)

@@ -110,7 +110,7 @@ export class Sweep<State, Message> {
   }
 
   #mayLeave(cell: Cell<State, Message>, nowMs: number): boolean {
-    if (cell.waiting || cell.leaving || cell.timerFired) return false
+    if (cell.waiting || cell.leaving) return false
     if (nowMs - cell.lastReceivedMs > this.#options.limits.idleMs) return !cell.recent
     return this.#crowded && !cell.recent
   }
@@ -142,12 +142,11 @@ export class Sweep<State, Message> {
   }
 
   #fireDue(cell: Cell<State, Message>, nowMs: number): void {
-    if (cell.timerFired || cell.waiting) return
+    if (cell.waiting) return
     const { behavior, directory } = this.#options
     const timer = behavior.timer(cell.state)
     if (!timer || timer.dueMs > nowMs) return
     this.#fire(directory.keyOf(cell.id), timer.timer, timer.dueMs)
-    cell.timerFired = this.#firing.has(directory.keyOf(cell.id))
   }
 
   /** Timers of actors that are away. */

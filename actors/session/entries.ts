@@ -66,7 +66,7 @@ export function deliveryOf(
       return retried(record, partition, skipActors)
     case 'timer': {
       const { key, timer, dueMs } = JSON.parse(decoder.decode(payload)) as TimerPayload
-      return { ...at, kind: 'timer', key, timer: { timer, dueMs } }
+      return { ...at, kind: 'timer', key, timer: { timer, dueMs }, applied: null }
     }
     case 'trips':
       throw new OrreryError(
