@@ -304,3 +304,14 @@ test('a stop that wakes more sessions than may be awake still stores everything'
   await crowd(server)
   expect(await server.end('SIGTERM')).toBe(0)
 }, 60_000)
+
+test('a fatal signal ends the process at once, so that whoever watches it starts it again', async () => {
+  server = new ServerUnderTest()
+  await server.start()
+  expect((await post(server, pings(100))).accepted).toBe(100)
+  const beganMs = performance.now()
+  await server.end('SIGBUS')
+  expect(performance.now() - beganMs).toBeLessThan(5_000)
+  await server.start()
+  await expectAll(server, 100)
+}, 60_000)

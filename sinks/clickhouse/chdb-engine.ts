@@ -17,6 +17,7 @@ import {
 } from './chdb-config.ts'
 import { ChdbPool } from './chdb-pool.ts'
 import { type ClickHouse, ClickHouseError, type Insert, type Row } from './engine.ts'
+import { endOnFatalSignals } from './fatal-signals.ts'
 import { isPlainName, sqlText } from './sql-text.ts'
 
 export type ChdbOptions = Readonly<{
@@ -70,6 +71,7 @@ export async function openChdb(options: ChdbOptions): Promise<ClickHouse> {
     ask: await pool(2, 16, consoleSettings(options.console ?? CONSOLE_LIMITS)),
   }
   first.close()
+  endOnFatalSignals()
   const engine = new ChdbEngine(database, pools, arrowAddon(chdb.default), chdb.drainPending)
   log.info({ directory, database, tookMs: Math.round(performance.now() - startedMs) }, 'chdb open')
   return engine
