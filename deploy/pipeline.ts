@@ -264,6 +264,8 @@ async function stop(parts: StopParts, deadlineMs: number): Promise<readonly stri
   // A checkpoint waits for the sinks: without them there is none, and the next start replays.
   if (unflushed.length === 0) await step('checkpoint', () => upkeep.finish())
   else upkeep.halt()
+  // With turns left over: their facts would find the sinks closed.
+  partition.halt()
   await Promise.all(sinks.map((sink) => sink.close(0)))
   await step('states', () => states.close())
   await step('clickhouse', () => engine.close())

@@ -219,6 +219,19 @@ test('a delivery of more facts than a sink may hold is handed over in parts', as
   expect(said()).toEqual(['0:one', '1:two', '2:three', '3:four', '4:five'])
 })
 
+test('after a halt nothing is handed over, whatever is answered or makes room', async () => {
+  const { clock, partition, enqueue, asked, derived } = world()
+  enqueue(to('a', 'old'))
+  await clock.advanceMs(10)
+  enqueue(to('b', 'one'))
+  partition.halt()
+  asked[0]?.answer([{ fixes: [], fromUs: -Infinity, toUs: Infinity }])
+  partition.wake()
+  await clock.advanceMs(1_000)
+  expect(derived.facts.filter((fact) => fact.kind !== 'pings')).toEqual([])
+  expect(partition.handledThrough).toBe(-1)
+})
+
 test('who sent a timer is told when it was handled, not before', async () => {
   const { clock, partition, derived } = world()
   let handled = 0

@@ -73,6 +73,7 @@ export class Partition<State, Message> {
   #tally: { pending: number; duplicates: number } | null = null
   #waitingForRoom = false
   #scheduled = false
+  #halted = false
   #backlog = 0
   #delivered: number
   readonly #recaller: Recaller<State, Message>
@@ -131,6 +132,12 @@ export class Partition<State, Message> {
     }
   }
 
+  /** No more turns: what was not handled is on disk, for the next start. */
+  halt(): void {
+    this.#halted = true
+    this.#recaller.halt()
+  }
+
   /** Goes on after something outside made room (an actor was put away). */
   wake(): void {
     this.#schedule()
@@ -141,7 +148,7 @@ export class Partition<State, Message> {
     this.#scheduled = true
     this.#options.clock.soon(() => {
       this.#scheduled = false
-      this.#slice()
+      if (!this.#halted) this.#slice()
     })
   }
 

@@ -28,6 +28,8 @@ export class Recaller<State, Message> {
   readonly #waiting = new Set<Cell<State, Message>>()
   #asked: { cell: Cell<State, Message>; aroundUs: number }[] = []
 
+  #halted = false
+
   constructor(options: RecallerOptions<State, Message>) {
     this.#options = options
   }
@@ -42,6 +44,11 @@ export class Recaller<State, Message> {
     let oldest = Infinity
     for (const cell of this.#waiting) oldest = Math.min(oldest, cell.waitingOffset ?? Infinity)
     return oldest
+  }
+
+  /** Lets nobody go on any more, whatever is answered. */
+  halt(): void {
+    this.#halted = true
   }
 
   /** Lets the actor wait with this letter for its past around an event time. */
@@ -66,6 +73,7 @@ export class Recaller<State, Message> {
     }))
     history.load(requests).then(
       (pages) => {
+        if (this.#halted) return
         asked.forEach(({ cell }, index) => {
           const page = pages[index]
           if (page) this.#resume(cell, page)
