@@ -103,7 +103,8 @@ function lineOf({ sessionId, status, eventTimeUs, lat, lng }: Ping): string {
 }
 
 const ask: Ask = (query) => engine.query(query.replaceAll('bronze.raw_delivery_data', BRONZE))
-const look = () => check({ ask, metrics, records: [record], sums: NOTHING_LEFT })
+const look = () =>
+  check({ ask, metrics: async () => metrics, records: [record], sums: NOTHING_LEFT })
 const found = async (): Promise<string[]> =>
   (await look()).findings
     .filter(({ count }) => count !== 0)

@@ -39,8 +39,8 @@ export type Ask = (query: string) => Promise<readonly (readonly unknown[])[]>
 /** What a check looks at. The server must have nothing more to do. */
 export type Evidence = Readonly<{
   ask: Ask
-  /** What `/metrics` says. */
-  metrics: string
+  /** What `/metrics` says now; read when the queries have brought everything into the stores. */
+  metrics: () => Promise<string>
   /** Files with what was acknowledged, one ping a line. */
   records: readonly string[]
   sums: Pick<ClientSums, 'unacknowledged' | 'overflowed' | 'refused'>
@@ -73,7 +73,7 @@ export async function check({ ask, metrics, records, sums }: Evidence): Promise<
     wrong('statuses with another time', await one(ask, WRONG_STATUSES)),
     wrong('sessions with another distance', await one(ask, WRONG_DISTANCES)),
     wrong('movements with another distance left', await one(ask, WRONG_REMAINING)),
-    ...(await figures(metrics, ask, counts)),
+    ...(await figures(await metrics(), ask, counts)),
   ]
   return {
     acknowledged: acknowledged.size,

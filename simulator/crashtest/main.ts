@@ -121,7 +121,7 @@ async function look(
   await faults.start()
   await faults.healthy('the last start')
   const ask: Ask = (query) => server.sql(query)
-  const metrics = (await server.metrics()) ?? ''
+  const metrics = async (): Promise<string> => (await server.metrics()) ?? ''
   const verdict = await check({ ask, metrics, records: [...clients.records, probes], sums })
   const running = await recount(ask)
   await server.end('SIGTERM')

@@ -64,7 +64,7 @@ export function describe(outcome: Outcome): string {
   const { books, verdict, sums, seed, tookS, missing } = outcome
   const whole = (value: number): string => value.toLocaleString('en-US')
   const row = (name: string, value: string | number, note = ''): string =>
-    `  ${name.padEnd(44)}${(typeof value === 'number' ? whole(value) : value).padStart(12)}${note && `   ${note}`}`
+    `  ${name.padEnd(52)}${(typeof value === 'number' ? whole(value) : value).padStart(10)}${note && `   ${note}`}`
   const ms = (values: readonly number[]): string =>
     values.length === 0
       ? 'never'
