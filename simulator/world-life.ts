@@ -9,7 +9,8 @@ import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
 import { sessionBehavior } from '../actors/session/behavior.ts'
 import { Intake } from '../actors/session/intake.ts'
-import { planRecovery, replay } from '../actors/session/recover.ts'
+import { planRecovery } from '../actors/session/recover.ts'
+import { Replay } from '../actors/session/replay.ts'
 import type { SessionState } from '../actors/session/state.ts'
 import { ClickHouseHistory } from '../sinks/clickhouse/history.ts'
 import { CLICKHOUSE_LIMITS, ClickHouseSink } from '../sinks/clickhouse/sink.ts'
@@ -19,6 +20,7 @@ import { joinedHistory } from '../sinks/joined-history.ts'
 import { MetricsBoard } from '../sinks/metrics/board.ts'
 import { MemoryMetricsStore } from '../sinks/metrics/memory-store.ts'
 import { METRICS_LIMITS, MetricsSink } from '../sinks/metrics/sink.ts'
+import { settleWithin } from '../sinks/retry.ts'
 import { SinkActor } from '../sinks/sink-actor.ts'
 import type { Sink } from '../sinks/sink.ts'
 import type { Gate, Mortal } from './world-gate.ts'
@@ -63,8 +65,8 @@ export type Life = Readonly<{
   upkeep: SimUpkeep
   checkpoint: Checkpoint<SessionState, Ping>
   telemetry: Telemetry
-  /** Messages that the start had to replay. */
-  replayed: number
+  replay: Replay<SessionState>
+  replayed: Promise<void>
 }>
 
 /** Where the bronze table is. */
@@ -112,8 +114,16 @@ export async function openLife(options: LifeOptions): Promise<Life> {
     },
     recovery.replayFrom - 1,
   )
+  const replay = new Replay<SessionState>(
+    {
+      ...{ journal, partition, clock, log },
+      limits: { aheadMax: limits.replayAheadMax, heldMax: limits.replayHeldMax },
+    },
+    recovery,
+  )
   const intake = new Intake<SessionState>({
-    ...{ journal, partition, clock, telemetry },
+    ...{ journal, clock, telemetry },
+    partition: replay,
     limits: { backlogMax: limits.backlogMax, retryAfterMs: 300 },
   })
   map.restore()
@@ -127,14 +137,17 @@ export async function openLife(options: LifeOptions): Promise<Life> {
     acknowledged: seams.acknowledged((offset) => untilAcknowledged(sinks, offset)),
   })
   sweep.start()
-  const replayed = await replay({ journal, partition, clock, log }, recovery)
-  recovered = true
+  const replayed = replay.run().then(() => {
+    recovered = true
+  })
+  // A replay that goes on for longer than that is not waited for: senders are served meanwhile.
+  await settleWithin(clock, limits.replayAloneMs, replayed)
   const everyMs = limits.checkpointMs
   const upkeep = new SimUpkeep({ clock, sinks, states, journal: segments, checkpoint, everyMs })
   upkeep.start()
   map.start()
-  const parts = { mortal, intake, partition, directory, journal: segments, sinks, map }
-  return { ...parts, sweep, upkeep, checkpoint, telemetry, replayed }
+  const parts = { mortal, intake, partition, replay, replayed, directory, journal: segments }
+  return { ...parts, sinks, map, sweep, upkeep, checkpoint, telemetry }
 }
 
 async function openJournal(options: LifeOptions, telemetry: Telemetry): Promise<SegmentJournal> {

@@ -76,6 +76,9 @@ const LIMITS = {
   headMinutesMax: [1, 40],
   historyFixesMax: [1, 12],
   progressMs: [500, 5_000],
+  replayAheadMax: [1, 400],
+  replayHeldMax: [1, 200],
+  replayAloneMs: [1, 3_000],
   bufferFactor: [2, 8],
 } as const
 

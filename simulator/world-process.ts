@@ -11,17 +11,23 @@ import type { Peer } from './world-link.ts'
 
 const SOURCE = 'simulation'
 
+export type ProcessOptions = LifeOptions &
+  Readonly<{
+    /** The process ends by a fault that nobody catches. */
+    onFault: (message: string) => void
+  }>
+
 /** The process as the world sees it: it opens, listens, and stops in order or dies. */
 export class SimProcess implements Server {
   readonly mortal: Mortal
-  readonly #options: LifeOptions
+  readonly #options: ProcessOptions
   readonly #conversations = new Set<Conversation>()
   #around: Around | null = null
   #toFlush: Conversation[] = []
   #stopping = false
   life: Life | null = null
 
-  constructor(options: LifeOptions) {
+  constructor(options: ProcessOptions) {
     this.#options = options
     this.mortal = options.mortal
   }
@@ -39,6 +45,9 @@ export class SimProcess implements Server {
       return messageOf(thrown)
     }
     if (this.mortal.dead) return never()
+    this.life.replayed.catch((thrown: unknown) => {
+      if (!this.mortal.dead) this.#options.onFault(messageOf(thrown))
+    })
     const ingest = this.#options.seams.ingest(this.life.intake)
     const { clock } = this.mortal
     const { telemetry } = this.life
@@ -86,7 +95,7 @@ export class SimProcess implements Server {
     this.#stopping = true
     for (const conversation of this.#conversations) conversation.stop()
     if (!life) return ['start']
-    const { intake, sweep, journal, partition, sinks, upkeep } = life
+    const { intake, replay, replayed, sweep, journal, partition, sinks, upkeep } = life
     const { clock } = this.mortal
     const endMs = clock.monotonicMs() + deadlineMs
     const unflushed: string[] = []
@@ -96,6 +105,8 @@ export class SimProcess implements Server {
       if (!done) unflushed.push(name)
     }
     intake.stop()
+    const isBehind = replay.stop()
+    await step('replay', () => replayed)
     await step('journal', () => journal.close())
     await step('actors', () => partition.idle())
     await step('sweep', () => sweep.stop())
@@ -103,8 +114,9 @@ export class SimProcess implements Server {
     await Promise.all(all.map((sink) => step(sink.name, () => sink.flush())))
     if (unflushed.length === 0) await step('checkpoint', () => upkeep.finish())
     else upkeep.halt()
+    partition.halt()
     await Promise.all(all.map((sink) => sink.close(0)))
-    return unflushed
+    return isBehind ? [...unflushed, 'replay'] : unflushed
   }
 
   #flushSoon(conversation: Conversation): void {

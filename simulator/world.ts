@@ -138,7 +138,7 @@ class World {
     const clock = this.#clock
     const ending = this.#gate.active ? (this.#endings.shift() ?? null) : null
     const mortal = new Mortal(clock, ending, (how, at) => this.#end(how, at))
-    const process = new SimProcess({
+    const process: SimProcess = new SimProcess({
       clock,
       machine: this.#machine,
       plan: this.#plan,
@@ -147,6 +147,10 @@ class World {
       seams: { ...NO_SEAMS, ...this.#seams() },
       log: troubleLog((message) => this.#chronicle.note('logged', message)),
       number: this.#lives++,
+      onFault: (message) => {
+        this.#chronicle.note('fault', message)
+        this.#bury(process, false, RESTART_MS)
+      },
     })
     this.#process = process
     if (ending) mortal.clock.after(ending.withinMs, () => this.#end(ending, 'any moment'))
