@@ -92,7 +92,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     silentAfterMs: config.sessionSilentMs,
     overdueAfterMs: config.sessionOverdueMs,
   })
-  const directory = new Directory(behavior, states)
+  const directory = new Directory(behavior, states, { clock: systemClock, telemetry })
   const shared = { behavior, directory, clock: systemClock, log, telemetry }
   const partition = new Partition<SessionState, Ping>(
     {
@@ -109,6 +109,12 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const limits = { backlogMax: BACKLOG_PINGS_MAX, retryAfterMs: RETRY_AFTER_MS }
   const overloaded = options.overloaded ?? (() => null)
   const replay = new Replay({ journal, partition, clock: systemClock, log }, plan)
+  telemetry
+    .gauge('orrery_replay_messages', 'Messages that this start had to replay from the journal')
+    .set(replay.total)
+  telemetry
+    .gauge('orrery_replay_behind', 'Messages on disk that are still to be replayed')
+    .from(() => replay.behind)
   const ports = { journal, partition: replay, clock: systemClock, telemetry }
   const intake = new Intake({ ...ports, limits, overloaded })
   const parts = { ...stores, directory, partition, replay, intake }
