@@ -9,6 +9,8 @@ export type FrameSetOptions = Readonly<{
   run: string
   /** Pings of a session from `started` to `completed`. */
   sessionPings: number
+  /** All sessions begin with the first round; otherwise deliveries end, and others begin, all the time. */
+  together?: boolean
 }>
 
 /** WebSocket frames of one client message: binary for batches, text for the old protocol. */
@@ -136,7 +138,7 @@ export class FrameSet {
       const slot = frame * options.framePings + index
       const where = at + HEADER_BYTES + index * (this.#places.bytes + 1)
       this.#bytes.write(pingText(options.run, slot), where)
-      this.#firstAge[slot] = (slot * 7_919) % options.sessionPings
+      this.#firstAge[slot] = options.together ? 0 : (slot * 7_919) % options.sessionPings
       this.#lat[slot] = 37_900_000 + ((slot * 104_729) % 150_000)
       this.#lng[slot] = 23_650_000 + ((slot * 15_485_863) % 150_000)
     }

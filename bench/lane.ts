@@ -20,6 +20,8 @@ export class Lane {
   readonly #first: number
   readonly #every: number
   #next: number
+  /** Times that all of its frames have been sent. */
+  #rounds = 0
   #inFlight: Flight[] = []
   /** Frames that were not taken: they go again, unchanged, before any new one. */
   #again: Flight[] = []
@@ -60,7 +62,11 @@ export class Lane {
       return
     }
     const frame = this.#next
-    this.#next = frame + this.#every < this.#frames.count ? frame + this.#every : this.#first
+    this.#next = frame + this.#every
+    if (this.#next >= this.#frames.count) {
+      this.#next = this.#first
+      this.#rounds++
+    }
     this.#inFlight.push({ frame, dueMs })
     this.#socket.write(this.#frames.next(frame, nowMs))
   }
@@ -68,6 +74,11 @@ export class Lane {
   /** True when a frame waits to be sent a second time. */
   get owes(): boolean {
     return this.#again.length > 0
+  }
+
+  /** Times that every frame of its own has been sent for the first time. */
+  get rounds(): number {
+    return this.#rounds
   }
 
   end(): void {

@@ -16,7 +16,10 @@ export type LoadOptions = Readonly<{
   rate: number | null
   /** Sent before the measured time begins. */
   warmUpS: number
+  /** The longest that the measured time may be. */
   seconds: number
+  /** Ends when every vehicle has sent so many pings; null goes on until the time is up. */
+  rounds: number | null
   run: string
 }>
 
@@ -72,7 +75,12 @@ class Load {
 
   constructor(options: LoadOptions) {
     this.#options = options
-    this.#frames = new FrameSet({ ...options, sessionPings: SESSION_PINGS })
+    // Whole rounds are counted afterwards: then no delivery ends on the way, and no other begins.
+    const lives =
+      options.rounds === null
+        ? { sessionPings: SESSION_PINGS }
+        : { sessionPings: options.rounds + 1, together: true }
+    this.#frames = new FrameSet({ ...options, ...lives })
     const lanes = Math.min(options.sockets, this.#frames.count)
     const events = {
       onAnswered: this.#onAnswered,
@@ -147,6 +155,10 @@ class Load {
     while (this.#freeFrom < this.#free.length) {
       const lane = this.#free[this.#freeFrom]
       if (!lane || (this.#phase === 'over' && !lane.owes)) break
+      if (!lane.owes && lane.rounds >= (this.#options.rounds ?? Infinity)) {
+        this.#freeFrom++
+        continue
+      }
       const dueMs = rate === null ? nowMs : this.#startedMs + this.#sent * gapMs
       if (dueMs > nowMs) break
       this.#freeFrom++
@@ -195,10 +207,15 @@ class Load {
     }, 1_000)
   }
 
-  /** Until the time is up, or a lane is lost. */
+  get #isComplete(): boolean {
+    const { rounds } = this.#options
+    return rounds !== null && this.#lanes.every((lane) => lane.rounds >= rounds)
+  }
+
+  /** Until the time is up, all rounds are sent, or a lane is lost. */
   async #untilOver(forMs: number): Promise<void> {
     const endMs = performance.now() + forMs
-    while (performance.now() < endMs && this.#lost === '') await Bun.sleep(20)
+    while (performance.now() < endMs && this.#lost === '' && !this.#isComplete) await Bun.sleep(20)
   }
 
   async #untilAnswered(): Promise<void> {

@@ -2,13 +2,13 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 
-import { asRecord, parseJson } from '../simulator/wire.ts'
 import { BRONZE, countStore, SILVER, untilStored } from './count.ts'
-import type { LoadOptions, LoadProgress, LoadResult } from './load.ts'
+import { type Cleanup, runLoad } from './load-process.ts'
+import type { LoadProgress, LoadResult } from './load.ts'
 import { fdatasyncMs, percentile } from './machine.ts'
 import { Probe } from './probe.ts'
 import { cpuBetween, type CpuUse, cpuUse, machineCpu, memoryMb } from './processes.ts'
-import { type ServerUnderTest, startServer } from './server.ts'
+import { startServer } from './server.ts'
 
 /** One kind of load. */
 export type Case = Readonly<{
@@ -67,9 +67,6 @@ const RSS_EVERY_MS = 250
 const STORED_MS_MAX = 180_000
 const CORE = 100
 
-/** Ends everything that a measurement started, for Ctrl-C. */
-export type Cleanup = (undo: () => void | Promise<void>) => void
-
 /** Starts the server, puts one load on it, waits for its stores, counts, and stops it. */
 export async function measure(
   one: Case,
@@ -86,7 +83,7 @@ export async function measure(
   const probe = new Probe(server)
   const watch = watchServer(server.pid)
   const load = runLoad(
-    { ...one, hostname: '127.0.0.1', ...server, run: crypto.randomUUID() },
+    { ...one, hostname: '127.0.0.1', ...server, rounds: null, run: crypto.randomUUID() },
     {
       onProgress(progress) {
         if (progress.phase === 'measured') watch.begin(() => probe.start())
@@ -206,51 +203,6 @@ function shares(used: Used, result: LoadResult) {
     strangersCpuPercent: Math.max(0, Math.round(strangersPercent)),
     boundedBy,
   }
-}
-
-type LoadEvents = Readonly<{ onProgress: (progress: LoadProgress) => void; onCleanup: Cleanup }>
-
-/** Runs the load in a process of its own. */
-async function runLoad(
-  options: LoadOptions & Partial<ServerUnderTest>,
-  events: LoadEvents,
-): Promise<LoadResult> {
-  const child = Bun.spawn(
-    [process.execPath, join(import.meta.dir, 'load.ts'), JSON.stringify(loadOptions(options))],
-    { stdout: 'pipe', stderr: 'inherit' },
-  )
-  events.onCleanup(() => child.kill('SIGKILL'))
-  let rest = ''
-  let result: LoadResult | null = null
-  const decoder = new TextDecoder()
-  for await (const chunk of child.stdout) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) {
-      const message = readMessage(line)
-      if (message?.kind === 'progress') events.onProgress(message)
-      else if (message) result = message
-    }
-  }
-  if (!result) throw new Error(`the load ended with code ${await child.exited} and no result`)
-  return result
-}
-
-function loadOptions(from: LoadOptions): LoadOptions {
-  const { hostname, port, key, vehicles, framePings, sockets, framesInFlight } = from
-  const { rate, warmUpS, seconds, run } = from
-  return {
-    ...{ hostname, port, key, vehicles, framePings, sockets, framesInFlight },
-    ...{ rate, warmUpS, seconds, run },
-  }
-}
-
-/** The load is our own process and speaks only these two words. */
-function readMessage(line: string): LoadProgress | LoadResult | null {
-  const message = asRecord(parseJson(line))
-  return message?.kind === 'progress' || message?.kind === 'result'
-    ? (message as LoadProgress | LoadResult)
-    : null
 }
 
 function round(value: number): number {

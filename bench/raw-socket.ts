@@ -56,14 +56,15 @@ export class RawSocket {
     await upgraded.promise
   }
 
-  /** Writes a frame. Its bytes must stay as they are until its reply. */
+  /** Writes a frame; what the kernel does not take at once is copied and follows later. */
   write(frame: Buffer): void {
-    if (this.#unwritten.length > 0) {
-      this.#unwritten.push(frame)
-      return
-    }
-    const written = Math.max(0, this.#socket?.write(frame) ?? 0)
-    if (written < frame.byteLength) this.#unwritten.push(frame.subarray(written))
+    const written = this.isFull ? 0 : Math.max(0, this.#socket?.write(frame) ?? 0)
+    if (written < frame.byteLength) this.#unwritten.push(Buffer.from(frame.subarray(written)))
+  }
+
+  /** True while the kernel takes no more: the server does not read, or not as fast. */
+  get isFull(): boolean {
+    return this.#unwritten.length > 0
   }
 
   end(): void {

@@ -68,10 +68,12 @@ export function reportText(
       `  CPU of its threads, % of a core: main ${one.mainThreadPercent}, ${threads.join(', ')}`,
     )
   }
-  const { cpu, cores, memoryGb, kernel, bun } = machine
-  lines.push(
-    '',
-    `${cpu}, ${cores} cores, ${memoryGb} GB, Linux ${kernel}, Bun ${bun}, commit ${commit}`,
-  )
+  lines.push('', machineText(machine, commit))
   return lines.join('\n')
+}
+
+/** What was measured on, in one line. */
+export function machineText(machine: Machine, commit: string): string {
+  const { cpu, cores, memoryGb, kernel, bun } = machine
+  return `${cpu}, ${cores} cores, ${memoryGb} GB, Linux ${kernel}, Bun ${bun}, commit ${commit}`
 }

@@ -6,9 +6,14 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../actors/kernel/errors.ts'
 import { describeCommit, describeMachine, isInMemory } from './machine.ts'
 import { type Case, measure, type Measured, type MeasureEvents } from './measure.ts'
-import { reportText } from './report.ts'
+import { overload } from './overload.ts'
+import { machineText, reportText } from './report.ts'
+import { restart } from './restart.ts'
+import { rowsText, type ScenarioOptions } from './scenario.ts'
+import { sessions } from './sessions.ts'
 
 const HELP = `Usage: bun run bench [options]
+       bun run bench --scenario sessions|overload|restart [options]
 
 Starts the real server on an empty data folder, puts load on it from a second process, and counts in
 its stores afterwards what became of it: once with frames of 50 pings, once with frames of 1.
@@ -22,15 +27,30 @@ its stores afterwards what became of it: once with frames of 50 pings, once with
   --window N      frames of one socket without an answer (default: 2 for frames50, 1 for frames1)
   --dir DIR       where the data goes meanwhile (default: the system's folder for temporary files)
   --json FILE     writes the figures as JSON
+
+Scenarios, each on an empty data folder of its own:
+  sessions        many more sessions than may be awake, each heard again after it was put away
+                  (--sessions N, default 1000000)
+  overload        ten times what the machine takes, from senders that wait for nothing
+                  (--seconds N, default 300)
+  restart         kill -9 and a start over a long journal (--records N, default 10000000)
+
   --help          this text
 
-Exit code: 0 nothing lost and nothing double; 1 something was, or it failed; 2 wrong usage.`
+Exit code: 0 nothing lost and nothing double, and what must hold held; 1 not so, or it failed; 2 wrong usage.`
+
+const SCENARIOS = { sessions, overload, restart } as const
+
+type ScenarioName = keyof typeof SCENARIOS
 
 type Options = Readonly<{
   cases: readonly Case[]
+  scenario: Readonly<{ name: ScenarioName } & Sizes> | null
   dir: string
   jsonFile: string | null
 }>
+
+type Sizes = Pick<ScenarioOptions, 'seconds' | 'sessions' | 'records'>
 
 const EXIT_INTERRUPTED = 130
 
@@ -60,13 +80,24 @@ async function main(args: readonly string[]): Promise<number> {
   const commit = describeCommit(dirname(import.meta.dir))
   if (isInMemory(workDir))
     say(`${options.dir} is in memory: syncs cost nothing there; --dir names a folder on a disk`)
+  const write = (report: object): void => {
+    const whole = { ...report, machine, commit }
+    if (options.jsonFile) writeFileSync(options.jsonFile, `${JSON.stringify(whole, null, 2)}\n`)
+  }
+  if (options.scenario) {
+    const { name, ...sizes } = options.scenario
+    const onCleanup = (undo: () => void | Promise<void>): void => void undos.push(undo)
+    const result = await SCENARIOS[name]({ ...sizes, workDir, say, onCleanup })
+    process.stdout.write(`${rowsText(result.rows)}\n\n${machineText(machine, commit)}\n`)
+    write({ [name]: result.figures })
+    return result.held ? 0 : 1
+  }
   const results: Record<string, Measured> = {}
   for (const one of options.cases) {
     results[one.name] = await measure(one, workDir, progressTo(one), (undo) => undos.push(undo))
   }
   process.stdout.write(`${reportText(results, machine, commit)}\n`)
-  const report = { ...results, machine, commit }
-  if (options.jsonFile) writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`)
+  write(results)
   const clean = Object.values(results).every((one) => one.lost === 0 && one.double === 0)
   return clean ? 0 : 1
 }
@@ -94,7 +125,8 @@ function say(text: string): void {
 function parseOptions(args: readonly string[]): Options | null {
   const values = parse(args)
   if (values.help) return null
-  const seconds = whole('seconds', values.seconds, 1, 86_400)
+  const scenario = scenarioOf(values)
+  const seconds = whole('seconds', values.seconds ?? '60', 1, 86_400)
   const warmUpS = whole('warm-up', values['warm-up'], 1, 3_600)
   const vehicles = whole('vehicles', values.vehicles, 50, 1_000_000)
   const rate = values.rate === undefined ? null : whole('rate', values.rate, 1, 10_000_000)
@@ -113,7 +145,24 @@ function parseOptions(args: readonly string[]): Options | null {
   const cases = both.filter((one) => values.only === undefined || one.name === values.only)
   if (cases.length === 0) throw new UsageError(`--only is "${values.only}": frames50 or frames1`)
   const jsonFile = values.json === undefined ? null : resolve(values.json)
-  return { cases, dir: resolve(values.dir), jsonFile }
+  return { cases, scenario, dir: resolve(values.dir), jsonFile }
+}
+
+function scenarioOf(values: ReturnType<typeof parse>): Options['scenario'] {
+  if (values.scenario === undefined) return null
+  const name = Object.keys(SCENARIOS).find((known) => known === values.scenario)
+  if (!isScenario(name))
+    throw new UsageError(`--scenario is "${values.scenario}": sessions, overload or restart`)
+  return {
+    name,
+    seconds: whole('seconds', values.seconds ?? '300', 5, 86_400),
+    sessions: whole('sessions', values.sessions, 10_000, 10_000_000),
+    records: whole('records', values.records, 50, 1_000_000_000),
+  }
+}
+
+function isScenario(name: string | undefined): name is ScenarioName {
+  return name !== undefined && name in SCENARIOS
 }
 
 function parse(args: readonly string[]) {
@@ -121,7 +170,10 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        seconds: { type: 'string', default: '60' },
+        scenario: { type: 'string' },
+        sessions: { type: 'string', default: '1000000' },
+        records: { type: 'string', default: '10000000' },
+        seconds: { type: 'string' },
         'warm-up': { type: 'string', default: '5' },
         only: { type: 'string' },
         vehicles: { type: 'string', default: '100000' },

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 
 import { asRecord, parseJson } from '../simulator/wire.ts'
+import { readMetric } from './metric.ts'
 
 /** The server under test: the real one, as `bun run start` starts it, on its own data. */
 export type ServerUnderTest = Readonly<{
@@ -10,11 +11,18 @@ export type ServerUnderTest = Readonly<{
   key: string
   /** Rows of a read-only query, asked through the control socket. */
   sql(text: string): Promise<readonly Readonly<Record<string, unknown>>[]>
+  /** The value of a metric; of a histogram the share `quantile` of what was observed, as its bucket's upper bound. */
+  metric(name: string, quantile?: number): Promise<number>
   /** Ends it; waits until it is gone. Its exit code. */
   stop(): Promise<number>
+  /** Ends it as a power cut does. */
+  kill(): Promise<void>
   /** Settles when it ends by itself, with what it said last. */
   ended: Promise<string>
 }>
+
+/** What differs from the defaults. */
+export type Settings = Readonly<Record<string, string>>
 
 const ROOT = dirname(import.meta.dir)
 const READY_MS_MAX = 60_000
@@ -22,7 +30,10 @@ const STOP_MS_MAX = 60_000
 const SAID_CHARACTERS_MAX = 4_000
 
 /** Starts the server and waits until it is ready; rejects with what it said when it does not start. */
-export async function startServer(dataDir: string): Promise<ServerUnderTest> {
+export async function startServer(
+  dataDir: string,
+  settings: Settings = {},
+): Promise<ServerUnderTest> {
   const port = await freePort()
   const key = `bench-${crypto.randomUUID()}`
   const child = Bun.spawn([process.execPath, 'deploy/boot.ts', 'deploy/start.ts'], {
@@ -37,6 +48,7 @@ export async function startServer(dataDir: string): Promise<ServerUnderTest> {
       DATA_DIR: dataDir,
       API_KEY: key,
       LOG_LEVEL: 'warn',
+      ...settings,
     },
     stdout: 'pipe',
     stderr: 'pipe',
@@ -63,7 +75,15 @@ export async function startServer(dataDir: string): Promise<ServerUnderTest> {
     await stop()
     throw cause
   }
-  return { pid: child.pid, port, key, sql: (text) => ask(dataDir, text), stop, ended }
+  return {
+    ...{ pid: child.pid, port, key, stop, ended },
+    sql: (text) => ask(dataDir, text),
+    metric: (name, quantile) => readMetric(port, name, quantile),
+    async kill() {
+      child.kill('SIGKILL')
+      await child.exited
+    },
+  }
 }
 
 async function untilReady(port: number): Promise<void> {
