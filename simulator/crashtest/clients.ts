@@ -1,7 +1,8 @@
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { asRecord, parseJson } from '../wire.ts'
+import { pause } from './server.ts'
 
 const ROOT = dirname(dirname(import.meta.dir))
 /** Every fault that the simulator knows, more often than in life. */
@@ -54,6 +55,14 @@ export class Clients {
 
   get running(): boolean {
     return this.#clients.every(({ child }) => child.exitCode === null && child.signalCode === null)
+  }
+
+  /** Settles when each was told of a ping that it was taken: a client whose first connection fails gives up. */
+  async connected(): Promise<void> {
+    while (!this.records.every((file) => existsSync(file) && statSync(file).size > 0)) {
+      if (!this.running) throw new Error('a client did not connect; see its log')
+      await pause(20)
+    }
   }
 
   /** Lets them send what was not acknowledged, once more, and end. */

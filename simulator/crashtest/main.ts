@@ -65,6 +65,7 @@ async function run(options: CrashtestOptions, root: string, held: Held): Promise
   const { url, key } = server
   const clients = Clients.start({ url, key, root, vehicles: options.vehicles, seed })
   held.clients = clients
+  await clients.connected()
   await harm(options.kills, faults, clients, beganMs)
   say('letting the clients end, and looking into the stores')
   const { sums, verdict } = await look(faults, server, clients, join(root, PROBES))
