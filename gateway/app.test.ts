@@ -39,6 +39,8 @@ const ROUTES: readonly Route[] = [
   { name: 'trail', method: 'GET', path: '/api/sessions/s1/trail' },
   { name: 'metrics', method: 'GET', path: '/metrics' },
   { name: 'dead letters', method: 'GET', path: '/api/dead-letters' },
+  { name: 'retry', method: 'POST', path: '/api/dead-letters/0-1-0/retry' },
+  { name: 'retry all', method: 'POST', path: '/api/dead-letters/retry', body: '{"limit":5}' },
   { name: 'demo', method: 'POST', path: '/api/demo', body: '{"running":true}' },
   { name: 'health', method: 'GET', path: '/health' },
   { name: 'ready', method: 'GET', path: '/ready' },
@@ -46,10 +48,17 @@ const ROUTES: readonly Route[] = [
   { name: 'ingest', method: 'POST', path: '/ingest', body: '' },
 ]
 const VIEW = ['page', 'stream', 'session', 'trail', 'metrics']
-const OPERATE = ['dead letters', 'demo']
+const OPERATE = ['dead letters', 'retry', 'retry all', 'demo']
 
 const session: Reader = {
   ...emptyReader,
+  deadLetter: async (name) => ({
+    name,
+    raw: Buffer.from('{}'),
+    truncated: false,
+    source: 'depot',
+    done: null,
+  }),
   session: async (sessionId) => ({
     sessionId,
     vehicleId: 'v',
@@ -362,7 +371,7 @@ describe('operations', () => {
     }
   })
 
-  test('dead letters are asked for by limit, time and code', async () => {
+  test('dead letters are asked for by limit, place and choice', async () => {
     const asked: Parameters<Reader['deadLetters']>[0][] = []
     const reader: Reader = {
       ...session,
@@ -373,11 +382,32 @@ describe('operations', () => {
     }
     expect((await get('/api/dead-letters', { reader })).status).toBe(200)
     await get('/api/dead-letters?limit=5&before=1790000000000&code=invalid_ping', { reader })
+    await get('/api/dead-letters?before=0-17-1&path=timestamp&source=depot&retried=no', { reader })
+    await get('/api/dead-letters?since=2026-09-21T12:53:20.000Z&outcome=refused', { reader })
+    await get('/api/dead-letters?since=2026-09-21', { reader })
     expect(asked).toEqual([
       { limit: 100 },
       { limit: 5, beforeMs: 1_790_000_000_000, code: 'invalid_ping' },
+      {
+        limit: 100,
+        before: { partition: 0, offset: 17, part: 1 },
+        path: 'timestamp',
+        source: 'depot',
+        retried: false,
+      },
+      { limit: 100, sinceMs: Date.UTC(2026, 8, 21, 12, 53, 20), outcome: 'refused' },
+      { limit: 100, sinceMs: Date.UTC(2026, 8, 21) },
     ])
-    for (const query of ['limit=0', 'limit=501', 'limit=x', 'before=-1', 'code=%27', 'limit=1e9']) {
+    const wrong = [
+      'before=-1',
+      'before=0-1',
+      'since=soon',
+      'since=2026-02-30',
+      'retried=1',
+      'outcome=lost',
+      'codes=x',
+    ]
+    for (const query of ['limit=0', 'limit=501', 'limit=x', 'code=%27', 'limit=1e9', ...wrong]) {
       const answer = await get(`/api/dead-letters?${query}`, { reader })
       expect(answer.status).toBe(400)
       expect(await answer.json()).toMatchObject({ error: { code: 'bad_query' } })
@@ -428,6 +458,8 @@ describe('operations', () => {
     ])
     expect((await app.request('/ingest', {}, REMOTE)).status).toBe(405)
     expect((await app.request('/api/demo', {}, LOCAL)).status).toBe(405)
+    expect((await app.request('/api/dead-letters/retry', {}, LOCAL)).status).toBe(405)
+    expect((await app.request('/api/dead-letters/0-1-0/retry', {}, LOCAL)).status).toBe(405)
   })
 })
 

@@ -82,6 +82,18 @@ test('a question that is refused is 400 with the reason', async () => {
   }
 })
 
+test('dead letters are listed and retried without a sign-in', async () => {
+  const { app } = open()
+  expect(await (await app.request('/dead-letters?limit=5')).json()).toEqual({
+    deadLetters: [],
+    next: null,
+    total: 0,
+    byCode: {},
+  })
+  expect((await app.request('/dead-letters/retry', post('{"code":"poison"}'))).status).toBe(200)
+  expect((await app.request('/dead-letters/0-1-0/retry', post(''))).status).toBe(404)
+})
+
 test('its socket opens to its owner only, replaces one left behind, and goes with the server', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'orrery-control-'))
   cleanups.push(() => rmSync(folder, { recursive: true }))

@@ -25,7 +25,7 @@ const textAs = <T>(read: (text: string) => T | null, expected: string) =>
     context.addIssue({ code: 'custom', message: `expected ${expected}` })
     return z.NEVER
   })
-const time = textAs(timeMsOf, 'an ISO 8601 time, or milliseconds since 1970')
+const time = textAs(timeMsOf, 'a day, an ISO 8601 time, or milliseconds since 1970')
 const letterId = textAs(parseDeadLetterId, 'the id of a dead letter, such as 0-17-0')
 const cursor = textAs(
   (text) => parseDeadLetterId(text) ?? timeMsOf(text),
@@ -140,7 +140,8 @@ async function list<Env extends object>(
 
 function timeMsOf(text: string): number | null {
   if (/^\d{1,15}$/.test(text)) return Number(text)
-  const timeUs = parseEventTimeUs(text)
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text)
+  const timeUs = parseEventTimeUs(isDay ? `${text}T00:00:00Z` : text)
   return timeUs === null ? null : Math.floor(timeUs / 1_000)
 }
 

@@ -1,0 +1,3 @@
+import { deadLettersMain } from './dead-letters-command.ts'
+
+process.exit(await deadLettersMain(process.argv.slice(2)))
