@@ -104,7 +104,8 @@ class LoopDisk implements TestDisk {
 
   async dispose(): Promise<void> {
     await this.unlock()
-    await command('umount', this.folder)
+    // Lazily when something still has files open: it goes with them.
+    await command('umount', this.folder).catch(() => command('umount', '-l', this.folder))
   }
 
   async #bytesFree(): Promise<number> {

@@ -33,7 +33,10 @@ async function main(args: readonly string[]): Promise<number> {
   const held: Held = { disk: null, server: null, clients: null }
   let code = EXIT_FAILED
   try {
-    code = await Promise.race([run(options, root, held), interrupted()])
+    const running = run(options, root, held)
+    // After an interruption its faults go on into a server that is gone.
+    running.catch(() => {})
+    code = await Promise.race([running, interrupted()])
   } finally {
     await giveBack(held)
     if (code === 0 && options.dir === null) rmSync(root, { recursive: true, force: true })
@@ -138,8 +141,8 @@ async function look(
 
 /** Ends what runs and unmounts the disk, whatever state they are in. */
 async function giveBack({ clients, server, disk }: Held): Promise<void> {
+  await server?.retire()
   await clients?.kill()
-  if (server?.running) await server.end('SIGKILL')
   await disk
     ?.dispose()
     .catch((cause: unknown) => say(`the disk stays mounted: ${messageOf(cause)}`))

@@ -28,6 +28,7 @@ export class CrashServer {
   #child: Bun.Subprocess | null = null
   #startedMs = 0
   #probes = 0
+  #retired = false
 
   private constructor(options: CrashServerOptions, port: number) {
     this.#options = options
@@ -53,6 +54,7 @@ export class CrashServer {
   }
 
   start(settings: Settings): void {
+    if (this.#retired) throw new Error('the test is over')
     const log = openSync(this.#options.logFile, 'a')
     this.#startedMs = systemClock.monotonicMs()
     this.#child = Bun.spawn([process.execPath, 'deploy/boot.ts', 'deploy/start.ts'], {
@@ -67,6 +69,12 @@ export class CrashServer {
       stdio: ['ignore', log, log],
     })
     closeSync(log)
+  }
+
+  /** Ends it at once, for good: whoever would start it again gets an error. */
+  async retire(): Promise<void> {
+    this.#retired = true
+    if (this.running) await this.end('SIGKILL')
   }
 
   signal(signal: NodeJS.Signals): void {
