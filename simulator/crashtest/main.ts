@@ -69,9 +69,16 @@ async function run(options: CrashtestOptions, root: string, held: Held): Promise
   const clients = Clients.start({ url, key, root, vehicles: options.vehicles, seed })
   held.clients = clients
   await clients.connected()
-  await harm(options.kills, faults, clients, beganMs)
-  say('letting the clients end, and looking into the stores')
-  const { sums, verdict } = await look(faults, server, clients, join(root, PROBES))
+  const { sums, verdict } = await harm(options.kills, faults, clients, beganMs)
+    .then(() => say('letting the clients end, and looking into the stores'))
+    .then(() => look(faults, server, clients, join(root, PROBES)))
+    .catch((cause: unknown) => {
+      // A server that does not come back leaves nothing to compare, but a result all the same.
+      const { kills, failures } = faults.books
+      const sum = { seed, kills, sound: false, failures: [...failures, messageOf(cause)] }
+      writeJson(options.jsonFile, sum)
+      throw cause
+    })
   held.clients = null
   const tookS = (systemClock.monotonicMs() - beganMs) / 1_000
   const outcome: Outcome = {
@@ -83,8 +90,7 @@ async function run(options: CrashtestOptions, root: string, held: Held): Promise
     missing: disk.missing,
   }
   process.stdout.write(`${describe(outcome)}\n`)
-  if (options.jsonFile !== null)
-    writeFileSync(options.jsonFile, `${JSON.stringify(resultJson(outcome), null, 2)}\n`)
+  writeJson(options.jsonFile, resultJson(outcome))
   return isSound(outcome) ? 0 : EXIT_FAILED
 }
 
@@ -146,6 +152,10 @@ async function giveBack({ clients, server, disk }: Held): Promise<void> {
   await disk
     ?.dispose()
     .catch((cause: unknown) => say(`the disk stays mounted: ${messageOf(cause)}`))
+}
+
+function writeJson(file: string | null, result: Readonly<Record<string, unknown>>): void {
+  if (file !== null) writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`)
 }
 
 function workIn(dir: string): string {
