@@ -140,8 +140,36 @@ test('while nothing can be taken, a message is answered without being read', asy
   await clock.advanceMs(0)
   expect(JSON.parse(wire.sent[0] ?? '')).toMatchObject({ code: 'busy', retry_after_ms: 70 })
   ingest.refusal = () => null
+  await clock.advanceMs(70)
   conversation.receive(text())
   expect(ingest.offers).toHaveLength(1)
+})
+
+test('who is told to come again later is not read until then, and what was read already gains nothing', async () => {
+  const { wire, ingest, clock, conversation } = open()
+  ingest.outcome = () => ({ ok: true, duplicates: null })
+  ingest.refusal = () => ({ ok: false, code: 'busy', message: 'full', retryAfterMs: 1_000 })
+  conversation.receive(text())
+  ingest.refusal = () => null
+  await clock.advanceMs(400)
+  expect(wire.paused).toBe(true)
+  conversation.receive(text())
+  await clock.advanceMs(0)
+  expect(wire.sent.map((reply) => JSON.parse(reply).retry_after_ms)).toEqual([1_000, 600])
+  await clock.advanceMs(600)
+  expect(wire.paused).toBe(false)
+  conversation.receive(text())
+  await clock.advanceMs(0)
+  expect(wire.sent.at(-1)).toBe(RECEIVED)
+  expect(ingest.offers).toHaveLength(1)
+})
+
+test('a socket that is held and closes leaves no timer behind', () => {
+  const { ingest, clock, conversation } = open()
+  ingest.refusal = () => ({ ok: false, code: 'busy', message: 'full', retryAfterMs: 1_000 })
+  conversation.receive(text())
+  conversation.closed()
+  expect(clock.waiting).toBe(1)
 })
 
 test('the bound on bytes holds as well', () => {

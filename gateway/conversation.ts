@@ -48,6 +48,9 @@ export class Conversation {
   #paused = false
   #congested = false
   #cancelTimer: (() => void) | null = null
+  /** When a sender that was told to come again later may do so; monotonic. */
+  #backAtMs = -Infinity
+  #cancelHold: (() => void) | null = null
   /** True while it waits for its flush: kept by who flushes. */
   flushing = false
 
@@ -88,6 +91,7 @@ export class Conversation {
   closed(): void {
     this.#state = 'closed'
     this.#stopTimer()
+    this.#cancelHold?.()
   }
 
   /** Answers what is pending, then closes with 1001. */
@@ -140,15 +144,22 @@ export class Conversation {
       this.#answer(data.length, notTaken('busy', 'busy', RETRY_HARD_MS))
       return
     }
+    const holdMs = this.#cancelHold ? this.#backAtMs - this.#around.clock.monotonicMs() : 0
+    if (holdMs > 0) {
+      this.#answer(data.length, notTaken('busy', 'busy', Math.ceil(holdMs)))
+      return
+    }
     const waitMs = intake.waitMs(sender)
     if (waitMs > 0) {
       this.#answer(data.length, notTaken('rate_limited', 'too many pings for this key', waitMs))
+      this.#hold(waitMs)
       return
     }
     const refusal = intake.refusal()
     if (refusal) {
       const { code, message: why, retryAfterMs } = refusal
       this.#answer(data.length, notTaken(code, why, retryAfterMs))
+      this.#hold(retryAfterMs)
       return
     }
     const message = intake.read(data, sender)
@@ -174,6 +185,7 @@ export class Conversation {
     slot.close = close
     this.#around.intake.offer(message, sender, (outcome) => {
       this.#settle(slot, replyTo(message, outcome))
+      if (!outcome.ok) this.#hold(outcome.retryAfterMs)
     })
     if (!this.#paused && this.#isFull(1)) this.#pause()
   }
@@ -217,8 +229,31 @@ export class Conversation {
     this.#wire.pause()
   }
 
+  /**
+   * Nothing is read of a sender until the time it was told to come again: who does not wait is slowed down
+   * by its own full line, and takes no room from those who do.
+   */
+  #hold(forMs: number): void {
+    if (this.#state === 'closed') return
+    const { clock } = this.#around
+    this.#backAtMs = clock.monotonicMs() + forMs
+    if (this.#cancelHold) return
+    if (!this.#paused) this.#pause()
+    this.#release(forMs)
+  }
+
+  #release(afterMs: number): void {
+    const { clock } = this.#around
+    this.#cancelHold = clock.after(afterMs, () => {
+      const leftMs = this.#backAtMs - clock.monotonicMs()
+      if (leftMs > 0) return this.#release(leftMs)
+      this.#cancelHold = null
+      this.#readOn()
+    })
+  }
+
   #readOn(): void {
-    if (!this.#paused || this.#congested || this.#isFull(0.5)) return
+    if (!this.#paused || this.#congested || this.#cancelHold || this.#isFull(0.5)) return
     this.#paused = false
     if (this.#state !== 'closed') this.#wire.resume()
   }

@@ -188,6 +188,22 @@ test('a full mailbox holds the partition up and loses nothing', async () => {
   expect(received.facts).toHaveLength(1)
 })
 
+test('a slice grows while many messages wait, to eight times at most', async () => {
+  const { clock, enqueue, derived } = world({ turnsPerSliceMax: 10 })
+  const ends: number[] = []
+  const advance = derived.advance.bind(derived)
+  derived.advance = (offset) => {
+    advance(offset)
+    ends.push(offset + 1)
+  }
+  for (let count = 0; count < 5_000; count++) enqueue(to('a', 'one'))
+  await clock.advanceMs(1)
+  const sizes = ends.map((end, index) => end - (ends[index - 1] ?? 0))
+  expect(sizes[0]).toBe(80)
+  expect(sizes.slice(-20, -1)).toEqual(Array.from({ length: 19 }, () => 10))
+  expect(ends.at(-1)).toBe(5_000)
+})
+
 test('a sink without room stops the turns until it has some', async () => {
   const { clock, partition, enqueue, said, derived } = world({ turnsPerSliceMax: 1 })
   derived.full = true

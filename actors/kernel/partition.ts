@@ -9,6 +9,8 @@ import { Recaller } from './recaller.ts'
 import { Supervisor } from './supervisor.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
+const SLICE_GROWTH_MAX = 8
+
 /** Where facts go. `advance(offset)`: every fact of messages up to `offset` has been handed over. */
 export interface FactTarget {
   readonly full: boolean
@@ -153,13 +155,13 @@ export class Partition<State, Message> {
   }
 
   #slice(): void {
-    const { limits } = this.#options
+    const turnsMax = this.#turnsMax
     let turns = 0
-    while (turns < limits.turnsPerSliceMax && this.#hasRoom()) {
+    while (turns < turnsMax && this.#hasRoom()) {
       const delivery = this.#queue.peek()
       if (!delivery) break
       if (!this.#begun) this.#begin(delivery)
-      const done = this.#handle(delivery, limits.turnsPerSliceMax - turns)
+      const done = this.#handle(delivery, turnsMax - turns)
       if (done === 0) break
       turns += done
       this.#position += done
@@ -175,6 +177,13 @@ export class Partition<State, Message> {
     this.#options.derived.advance(this.handledThrough)
     if (this.#queue.size > 0 && turns > 0) this.#schedule()
     this.#tellSliced()
+  }
+
+  /** More while many wait: between two slices everything that came is read, and under overload that is a lot. */
+  get #turnsMax(): number {
+    const { turnsPerSliceMax } = this.#options.limits
+    const most = turnsPerSliceMax * SLICE_GROWTH_MAX
+    return Math.max(turnsPerSliceMax, Math.min(most, this.#backlog >> 5))
   }
 
   /** False while a sink or the bound on awake actors holds the partition up; asks to be woken. */
