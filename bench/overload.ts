@@ -18,7 +18,7 @@ import { SteadySender } from './steady.ts'
 
 /** How many times what the machine takes. */
 const TIMES = 10
-const VEHICLES = 100_000
+const VEHICLES = 50_000
 const CAPACITY_S = 15
 const QUIET_S = 10
 const RECOVERY_S_MAX = 120
