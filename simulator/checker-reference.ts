@@ -21,6 +21,8 @@ export type Expected = Readonly<{
   /** Names of the dead letters that poison leaves. */
   poisoned: readonly string[]
   totalsCm: ReadonlyMap<string, number>
+  /** When each session should arrive, as estimated when enough of the way was done. */
+  arrivalsMs: ReadonlyMap<string, number>
 }>
 
 type Books = Readonly<Record<'headers' | 'statuses' | 'movements', ExpectedRow[]>>
@@ -35,6 +37,7 @@ class SessionBook {
   /** All distinct fixes in their order. */
   readonly fixes: Ping[] = []
   totalCm = 0
+  arrivalMs: number | null = null
 
   constructor(id: string, books: Books) {
     this.#id = id
@@ -62,9 +65,19 @@ class SessionBook {
         content: `${this.#id} ${ping.status}`,
       })
     }
+    const isNewest = this.fixes.every((fix) => fix.eventTimeUs <= ping.eventTimeUs)
     const columns = { ...common, ...this.#movementColumns(ping, this.#first) }
+    if (isNewest) this.arrivalMs ??= this.#arrival(ping, this.#first, receivedMs)
     const content = [this.#id, ping.status, ping.eventTimeUs, ping.lat, ping.lng].join()
     this.#books.movements.push({ name: name(), columns, content })
+  }
+
+  /** After a minute and half a kilometer: the rest of the way on streets, at the mean speed so far. */
+  #arrival(ping: Ping, first: Ping, receivedMs: number): number | null {
+    const drivenUs = ping.eventTimeUs - first.eventTimeUs
+    if (this.totalCm < 50_000 || drivenUs < 60_000_000) return null
+    const restCm = distanceCm(ping.lat, ping.lng, first.endLat, first.endLng) * 1.44
+    return Math.round(receivedMs + (restCm * drivenUs) / this.totalCm / 1_000)
   }
 
   #isFirst(ping: Ping): boolean {
@@ -135,7 +148,9 @@ export function recompute(pings: readonly BronzePing[]): Expected {
     book.read(one)
   }
   const totalsCm = new Map<string, number>()
-  for (const [id, { fixes }] of sessions) {
+  const arrivalsMs = new Map<string, number>()
+  for (const [id, { fixes, arrivalMs }] of sessions) {
+    if (arrivalMs !== null) arrivalsMs.set(id, arrivalMs)
     let sumCm = 0
     for (const [index, fix] of fixes.entries()) {
       const before = fixes[index - 1]
@@ -143,7 +158,7 @@ export function recompute(pings: readonly BronzePing[]): Expected {
     }
     totalsCm.set(id, sumCm)
   }
-  return { ...books, poisoned, totalsCm }
+  return { ...books, poisoned, totalsCm, arrivalsMs }
 }
 
 /** The order of fixes: time, status, place. */

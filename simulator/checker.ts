@@ -1,7 +1,7 @@
 import type { VirtualClock } from '../actors/kernel/clock.ts'
 import type { LivePosition } from '../actors/model/live.ts'
 import { rowsIn } from '../sinks/iceberg/testing.ts'
-import { checkAlerts } from './checker-alerts.ts'
+import { type AlertRules, checkAlerts } from './checker-alerts.ts'
 import { checkMap } from './checker-map.ts'
 import { checkMetrics } from './checker-metrics.ts'
 import { type BronzePing, recompute } from './checker-reference.ts'
@@ -18,12 +18,12 @@ export type Evidence = Readonly<{
   sent: readonly SentPing[]
   machine: Machine
   positions: ReadonlyMap<string, LivePosition>
-  silentMs: number
+  rules: AlertRules
 }>
 
 /** Compares the stores with what was acknowledged; the first thing that does not hold, or null. */
 export async function checkRun(evidence: Evidence): Promise<string | null> {
-  const { told, machine, clock, silentMs, positions } = evidence
+  const { told, machine, clock, rules, positions } = evidence
   const [wrong] = told.wrong
   if (wrong !== undefined) return `answers: ${wrong}`
   const rows = await rowsIn(machine.bronze, clock, BRONZE_LOCATION)
@@ -37,7 +37,7 @@ export async function checkRun(evidence: Evidence): Promise<string | null> {
   return (
     checkBronze(pings, told) ??
     checkSilver(machine.silver, expected, told, pings) ??
-    checkAlerts(machine.silver, pings, silentMs) ??
+    checkAlerts(machine.silver, pings, expected, rules) ??
     (await checkMetrics(machine, pings, expected)) ??
     checkMap(positions, pings, machine.silver)
   )

@@ -2,38 +2,108 @@ import { parseArgs } from 'node:util'
 
 import { type RunReport, runSeed } from './world.ts'
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    count: { type: 'string', default: '1' },
-    minutes: { type: 'string', default: '1' },
-    json: { type: 'string' },
-    verbose: { type: 'boolean', default: false },
-  },
-})
+const USAGE = `Runs the whole process in virtual time, with faults drawn from a seed, and compares the stores with
+what clients were told.
 
-const first = Number(values.seed)
-const count = Number(values.count)
-const minutes = Number(values.minutes)
-const startedMs = performance.now()
-const failed: RunReport[] = []
-let pings = 0
-let lives = 0
-for (let seed = first; seed < first + count; seed++) {
-  const report = await runSeed({ seed, minutes })
-  if (values.verbose)
-    console.log(
-      `seed ${seed}: ${Math.round(performance.now() - startedMs)} ms, ${report.pings} pings, ${report.lives} lives, ${report.virtualMs / 1000} s`,
-    )
-  pings += report.acknowledged
-  lives += report.lives
-  if (report.violation !== null) {
-    failed.push(report)
-    console.log(`seed ${seed} FAILED: ${report.violation}`)
+  bun run sim --seed 42             one seed, with all that befell it
+  bun run sim --seed 1 --count 1000
+    --minutes N     virtual minutes in which things go wrong (1)
+    --json FILE     what was found and how often each fault struck, as JSON`
+
+/** Lines of a failed run that are shown; the last ones say most. */
+const LINES_MAX = 60
+
+type Options = Readonly<{ seed: number; count: number; minutes: number; json: string | null }>
+
+/** The command line, or what is wrong with it. */
+function readOptions(): Options | string {
+  try {
+    const { values } = parseArgs({
+      options: {
+        seed: { type: 'string', default: '1' },
+        count: { type: 'string', default: '1' },
+        minutes: { type: 'string', default: '1' },
+        json: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    if (values.help) return USAGE
+    const [seed, count] = [Number(values.seed), Number(values.count)]
+    const minutes = Number(values.minutes)
+    if (!Number.isSafeInteger(seed) || seed < 0) return '--seed: write a whole number'
+    if (!Number.isSafeInteger(count) || count < 1) return '--count: write a whole number from 1 on'
+    if (!(minutes > 0 && minutes <= 1_000)) return '--minutes: write a number up to 1000'
+    return { seed, count, minutes, json: values.json ?? null }
+  } catch (thrown) {
+    return `${thrown instanceof Error ? thrown.message : String(thrown)}\n\n${USAGE}`
   }
-  if (values.verbose) for (const line of report.chronicle) console.log(line)
 }
-const tookMs = Math.round(performance.now() - startedMs)
-console.log(
-  `${count} seeds, ${failed.length} failed, ${pings} pings acknowledged, ${lives} lives, ${tookMs} ms`,
-)
+
+function show(report: RunReport, minutes: number): void {
+  const { seed, violation, chronicle } = report
+  const omitted = Math.max(0, chronicle.length - LINES_MAX)
+  if (omitted > 0) console.log(`  (${omitted} earlier lines)`)
+  for (const line of chronicle.slice(omitted)) console.log(line)
+  const again = `bun run sim --seed ${seed}${minutes === 1 ? '' : ` --minutes ${minutes}`}`
+  console.log(violation === null ? `seed ${seed}: all holds` : `seed ${seed} FAILED: ${violation}`)
+  if (violation !== null) console.log(`again: ${again}`)
+}
+
+/** What runs have in common. */
+class Summary {
+  readonly failed: RunReport[] = []
+  readonly faults = new Map<string, number>()
+  seeds = 0
+  acknowledged = 0
+  lives = 0
+  virtualMs = 0
+
+  add(report: RunReport): void {
+    this.seeds++
+    this.acknowledged += report.acknowledged
+    this.lives += report.lives
+    this.virtualMs += report.virtualMs
+    if (report.violation !== null) this.failed.push(report)
+    for (const [fault, times] of report.counts) {
+      this.faults.set(fault, (this.faults.get(fault) ?? 0) + times)
+    }
+  }
+
+  json(tookMs: number): string {
+    const { seeds, acknowledged, lives, virtualMs, failed } = this
+    const faults = Object.fromEntries([...this.faults].sort())
+    const violations = failed.map(({ seed, violation }) => ({ seed, violation }))
+    const all = { seeds, failed: failed.length, acknowledged, lives, virtualMs, tookMs }
+    return JSON.stringify({ ...all, violations, faults }, null, 2)
+  }
+}
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  if (typeof options === 'string') {
+    console.log(options)
+    process.exitCode = options === USAGE ? 0 : 2
+    return
+  }
+  const { seed: first, count, minutes, json } = options
+  const summary = new Summary()
+  const startedMs = performance.now()
+  for (let seed = first; seed < first + count; seed++) {
+    const report = await runSeed({ seed, minutes })
+    summary.add(report)
+    if (report.violation !== null || count === 1) show(report, minutes)
+    // A rejection that nobody catches ends the process here, at the seed that made it.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const tookMs = Math.round(performance.now() - startedMs)
+  const { failed, acknowledged, lives, virtualMs } = summary
+  const hours = (virtualMs / 3_600_000).toFixed(1)
+  console.log(
+    `${count} seeds, ${failed.length} failed: ${acknowledged} pings acknowledged in ${lives} lives ` +
+      `of the process and ${hours} virtual hours; ${(tookMs / 1_000).toFixed(1)} s`,
+  )
+  if (json !== null) await Bun.write(json, `${summary.json(tookMs)}\n`)
+  if (failed.length > 0) process.exitCode = 1
+}
+
+await main()

@@ -7,7 +7,6 @@ import { Sweep } from '../actors/kernel/sweep.ts'
 import { type Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
-import { sessionBehavior } from '../actors/session/behavior.ts'
 import { Intake } from '../actors/session/intake.ts'
 import { planRecovery } from '../actors/session/recover.ts'
 import { Replay } from '../actors/session/replay.ts'
@@ -23,6 +22,7 @@ import { METRICS_LIMITS, MetricsSink } from '../sinks/metrics/sink.ts'
 import { settleWithin } from '../sinks/retry.ts'
 import { SinkActor } from '../sinks/sink-actor.ts'
 import type { Sink } from '../sinks/sink.ts'
+import { simBehavior } from './world-behavior.ts'
 import type { Gate, Mortal } from './world-gate.ts'
 import type { Machine } from './world-machine.ts'
 import { SimMap } from './world-map.ts'
@@ -30,7 +30,6 @@ import type { Plan } from './world-plan.ts'
 import type { Seams } from './world-seams.ts'
 import { silverEngine } from './world-silver.ts'
 import { mortalCatalog, mortalDisk, mortalStates, mortalStorage } from './world-stores.ts'
-import { FLAKY, POISON } from './world-traffic.ts'
 import {
   derivedTarget,
   receivedTarget,
@@ -75,7 +74,7 @@ export const JOURNAL_DIRECTORY = '/data/journal'
 
 /** Opens the stores, recovers the actors and goes on where the last life ended. */
 export async function openLife(options: LifeOptions): Promise<Life> {
-  const { machine, plan, mortal, seams, log, gate } = options
+  const { machine, plan, mortal, seams, log, gate, number } = options
   const { clock } = mortal
   const { limits } = plan
   const telemetry = new Telemetry()
@@ -88,9 +87,7 @@ export async function openLife(options: LifeOptions): Promise<Life> {
   const derived = [await sinks.silver.open(), await sinks.metrics.open()]
   const recovery = await planRecovery(states, { received, derived: Math.min(...derived) })
 
-  const behavior = seams.behavior(
-    choking(sessionBehavior({ silentAfterMs: limits.silentMs, overdueAfterMs: limits.silentMs })),
-  )
+  const behavior = seams.behavior(simBehavior(plan, number))
   const directory = new Directory<SessionState, Ping>(behavior, states)
   const map = new SimMap({ clock, directory, states })
   const shared = { behavior, directory, clock, log, telemetry }
@@ -143,7 +140,7 @@ export async function openLife(options: LifeOptions): Promise<Life> {
   // A replay that goes on for longer than that is not waited for: senders are served meanwhile.
   await settleWithin(clock, limits.replayAloneMs, replayed)
   const everyMs = limits.checkpointMs
-  const upkeep = new SimUpkeep({ clock, sinks, states, journal: segments, checkpoint, everyMs })
+  const upkeep = new SimUpkeep({ clock, sinks, states, journal, checkpoint, everyMs })
   upkeep.start()
   map.start()
   const parts = { mortal, intake, partition, replay, replayed, directory, journal: segments }
@@ -234,7 +231,7 @@ function bronzeSink({ machine, plan, gate, mortal, seams, log, number }: LifeOpt
 
 type SweepPorts = Readonly<{
   shared: Readonly<{
-    behavior: ReturnType<typeof sessionBehavior>
+    behavior: ReturnType<typeof simBehavior>
     directory: Directory<SessionState, Ping>
     clock: Mortal['clock']
     log: Log
@@ -258,17 +255,4 @@ function makeSweep({ plan }: LifeOptions, ports: SweepPorts): Sweep<SessionState
     limits: { awakeMax, idleMs, cellsPerStepMax: 5, everyMs: sweepMs },
   })
   return sweep
-}
-
-/** A behavior that throws at what names itself poison, and once in a while at what names itself flaky. */
-function choking(behavior: ReturnType<typeof sessionBehavior>): typeof behavior {
-  let turns = 0
-  return {
-    ...behavior,
-    receive(state, ping, turn) {
-      if (ping.orderId === POISON) throw new TypeError('this ping is poison')
-      if (ping.orderId === FLAKY && turns++ % 2 === 0) throw new TypeError('just this once')
-      return behavior.receive(state, ping, turn)
-    },
-  }
 }

@@ -52,6 +52,8 @@ export type Plan = Readonly<{
   poisonRate: number
   flakyRate: number
   badRate: number
+  /** So many lives run the program of before, with its older state. */
+  livesOfOld: number
   limits: Readonly<Record<Limit, number>>
 }>
 
@@ -128,6 +130,7 @@ export function drawPlan(seed: number, minutes: number): Plan {
     poisonRate: rateUpTo(random, 0.08),
     flakyRate: rateUpTo(random, 0.1),
     badRate: rateUpTo(random, 0.15),
+    livesOfOld: random() < 0.7 ? 0 : drawInt(random, 1, 6),
     limits: drawLimits(random),
   }
 }
@@ -158,6 +161,14 @@ function drawRates(random: Random, port: Port): Rates {
 
 function drawEnding(random: Random): Ending {
   const luck = random()
+  const ending = drawAnyEnding(random, luck)
+  // The likeliest to tear something: the power goes while a group is on its way to the disk.
+  if (random() > 0.2) return ending
+  const at = random() < 0.5 ? 'disk.sync' : 'disk.write'
+  return { ...ending, how: 'power', at, when: at === 'disk.sync' ? 'before' : 'after' }
+}
+
+function drawAnyEnding(random: Random, luck: number): Ending {
   return {
     how: luck < 0.4 ? 'kill' : luck < 0.8 ? 'power' : 'stop',
     at: random() < 0.75 ? (MOMENTS[Math.floor(random() * MOMENTS.length)] ?? null) : null,

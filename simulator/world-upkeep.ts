@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../actors/kernel/checkpoint.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
+import type { Journal } from '../actors/kernel/journal.ts'
 import type { FactTarget } from '../actors/kernel/partition.ts'
-import type { SegmentJournal } from '../actors/kernel/segment-journal.ts'
 import type { StateStore } from '../actors/kernel/state-store.ts'
 import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
@@ -80,7 +80,7 @@ export class SimUpkeep {
     clock: Clock
     sinks: Sinks
     states: StateStore
-    journal: SegmentJournal
+    journal: Journal
     checkpoint: Checkpoint<SessionState, Ping>
     everyMs: number
   }>
@@ -92,7 +92,7 @@ export class SimUpkeep {
       clock: Clock
       sinks: Sinks
       states: StateStore
-      journal: SegmentJournal
+      journal: Journal
       checkpoint: Checkpoint<SessionState, Ping>
       everyMs: number
     }>,
