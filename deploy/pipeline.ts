@@ -39,6 +39,8 @@ import { Upkeep } from './upkeep.ts'
 const PARTITION = 0
 /** Committed pings that may wait for their turn: some seconds at full load. */
 const BACKLOG_PINGS_MAX = 200_000
+/** Pings taken between two looks at everything else: a tenth of a second's work. */
+const PINGS_PER_TURN_MAX = 20_000
 const RETRY_AFTER_MS = 1_000
 /** A replay that takes longer goes on while senders are served. */
 const REPLAY_ALONE_MS = 2_000
@@ -106,7 +108,11 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     },
     plan.replayFrom - 1,
   )
-  const limits = { backlogMax: BACKLOG_PINGS_MAX, retryAfterMs: RETRY_AFTER_MS }
+  const limits = {
+    backlogMax: BACKLOG_PINGS_MAX,
+    perTurnMax: PINGS_PER_TURN_MAX,
+    retryAfterMs: RETRY_AFTER_MS,
+  }
   const overloaded = options.overloaded ?? (() => null)
   const replay = new Replay({ journal, partition, clock: systemClock, log }, plan)
   telemetry

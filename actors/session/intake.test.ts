@@ -43,7 +43,7 @@ function open() {
     partition: actors,
     clock,
     telemetry: new Telemetry(),
-    limits: { backlogMax: 10, retryAfterMs: 100 },
+    limits: { backlogMax: 10, perTurnMax: 3, retryAfterMs: 100 },
     overloaded: () => overload,
   })
   const ask = async (): Promise<OfferOutcome | undefined> => {
@@ -53,13 +53,13 @@ function open() {
     return outcomes[0]
   }
   const overloadBy = (why: string | null): void => void (overload = why)
-  return { intake, actors, deliveries, journal, ask, overloadBy }
+  return { intake, clock, actors, deliveries, journal, ask, overloadBy }
 }
 
 test('while the process is overloaded nothing is taken, and senders hear when to come again', async () => {
   const { intake, deliveries, journal, ask, overloadBy } = open()
   overloadBy('late')
-  expect(await ask()).toEqual({ ok: false, code: 'busy', message: 'late', retryAfterMs: 100 })
+  expect(await ask()).toMatchObject({ ok: false, code: 'busy', message: 'late' })
   expect(intake.refusal()?.message).toBe('late')
   expect(journal.nextOffset).toBe(0)
   overloadBy(null)
@@ -74,4 +74,26 @@ test('while too many pings wait for their turn nothing is taken', async () => {
   expect(await ask()).toMatchObject({ ok: false, code: 'busy' })
   actors.backlog = 9
   expect(await ask()).toMatchObject({ ok: true })
+})
+
+test('so many pings a turn of the event loop, and then other work goes first', async () => {
+  const { intake, clock, deliveries } = open()
+  const outcomes: OfferOutcome[] = []
+  for (let count = 0; count < 5; count++) intake.offer(offer, (outcome) => outcomes.push(outcome))
+  await clock.advanceMs(1)
+  expect(outcomes.map(({ ok }) => ok).sort()).toEqual([false, false, true, true, true])
+  expect(intake.refusal()).toBeNull()
+  expect(deliveries).toHaveLength(3)
+})
+
+test('who is refused together is told to come again at different times', () => {
+  const { intake, overloadBy } = open()
+  overloadBy('late')
+  const times = Array.from({ length: 100 }, () => intake.refusal()?.retryAfterMs ?? 0).sort(
+    (a, b) => a - b,
+  )
+  expect(times[0]).toBeGreaterThanOrEqual(50)
+  expect(times.at(-1)).toBeLessThanOrEqual(150)
+  const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0))
+  expect(Math.max(...gaps)).toBeLessThanOrEqual(2)
 })

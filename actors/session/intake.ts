@@ -18,11 +18,16 @@ export type IntakeOptions<State> = Readonly<{
   limits: Readonly<{
     /** Committed pings that may wait for their turn before senders are told to slow down. */
     backlogMax: number
+    /** Pings taken in one turn of the event loop, beyond which other work goes first; all when left out. */
+    perTurnMax?: number
+    /** When to come again, about. */
     retryAfterMs: number
   }>
   /** Why the process as a whole cannot take more now, or null. */
   overloaded?: () => string | null
 }>
+
+const GOLDEN_SECTION = 0.618_033_988_75
 
 /**
  * The way in: an offer is appended to the journal, and when the disk has it, answered and handed to
@@ -35,6 +40,8 @@ export class Intake<State> {
   readonly #busy
   readonly #ackMs: Histogram
   #stopped = false
+  #takenInTurn = 0
+  #spread = 0
 
   constructor(options: IntakeOptions<State>) {
     this.#options = options
@@ -74,6 +81,7 @@ export class Intake<State> {
       done(refusal)
       return
     }
+    this.#countTurn(Math.max(1, offer.pings.length))
     if (offer.retry) this.#offerRetry(offer, offer.retry, done)
     else if (offer.deadLetters.length > 0) this.#offerMixed(offer, done)
     else if (offer.pings.length > 0) this.#offerPings(offer, done)
@@ -83,34 +91,25 @@ export class Intake<State> {
   /** What any offer would be told now, or null when there is room. */
   refusal(): NotTaken | null {
     const { journal, partition, limits, overloaded } = this.#options
-    const retryAfterMs = limits.retryAfterMs
-    if (this.#stopped)
-      return { ok: false, code: 'unavailable', message: 'shutting down', retryAfterMs }
+    if (this.#stopped) return this.#notTaken('unavailable', 'shutting down')
     if (partition.backlog >= limits.backlogMax) {
-      return { ok: false, code: 'busy', message: 'more pings than the stores take', retryAfterMs }
+      return this.#notTaken('busy', 'more pings than the stores take')
+    }
+    if (this.#takenInTurn >= (limits.perTurnMax ?? Infinity)) {
+      return this.#notTaken('busy', 'more pings at once than this machine takes')
     }
     const overload = overloaded?.() ?? null
-    if (overload !== null) return { ok: false, code: 'busy', message: overload, retryAfterMs }
+    if (overload !== null) return this.#notTaken('busy', overload)
     switch (journal.refusing) {
       case null:
         return null
       case 'busy':
-        return { ok: false, code: 'busy', message: 'more pings than the disk takes', retryAfterMs }
+        return this.#noRoom()
       case 'full':
-        return {
-          ok: false,
-          code: 'disk_full',
-          message: 'no space left for the journal',
-          retryAfterMs,
-        }
+        return this.#notTaken('disk_full', 'no space left for the journal')
       case 'failed':
       case 'closed':
-        return {
-          ok: false,
-          code: 'unavailable',
-          message: 'the journal cannot be written',
-          retryAfterMs,
-        }
+        return this.#notTaken('unavailable', 'the journal cannot be written')
     }
   }
 
@@ -229,13 +228,27 @@ export class Intake<State> {
   }
 
   #failure(outcome: AppendOutcome & { ok: false }): OfferOutcome {
-    const { retryAfterMs } = this.#options.limits
     const code = outcome.reason === 'full' ? 'disk_full' : 'unavailable'
-    return { ok: false, code, message: outcome.message, retryAfterMs }
+    return this.#notTaken(code, outcome.message)
   }
 
-  #noRoom(): OfferOutcome {
-    const { retryAfterMs } = this.#options.limits
-    return { ok: false, code: 'busy', message: 'more pings than the disk takes', retryAfterMs }
+  #noRoom(): NotTaken {
+    return this.#notTaken('busy', 'more pings than the disk takes')
+  }
+
+  #notTaken(code: NotTaken['code'], message: string): NotTaken {
+    // Spread evenly from half to one and a half: who was refused together must not come again together.
+    this.#spread = (this.#spread + GOLDEN_SECTION) % 1
+    const retryAfterMs = Math.round(this.#options.limits.retryAfterMs * (0.5 + this.#spread))
+    return { ok: false, code, message, retryAfterMs }
+  }
+
+  #countTurn(pings: number): void {
+    if (this.#takenInTurn === 0) {
+      this.#options.clock.soon(() => {
+        this.#takenInTurn = 0
+      })
+    }
+    this.#takenInTurn += pings
   }
 }
