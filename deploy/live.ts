@@ -4,8 +4,9 @@ import { Feed } from '../actors/feed/feed.ts'
 import type { SequencedDelta } from '../actors/feed/ring.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Directory } from '../actors/kernel/directory.ts'
+import { messageOf } from '../actors/kernel/errors.ts'
 import type { StateStore } from '../actors/kernel/state-store.ts'
-import type { Histogram, Telemetry } from '../actors/kernel/telemetry.ts'
+import type { Histogram, Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact } from '../actors/model/fact.ts'
 import type { LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
 import type { Ping } from '../actors/model/ping.ts'
@@ -41,6 +42,7 @@ const RECENT_S = 5
 export class Live implements LiveFeed {
   readonly #feed: Feed
   readonly #clock: Clock
+  readonly #log: Log
   readonly #listeners = new Set<Listener>()
   #sources: LiveSources | null = null
   #ackP95: RecentQuantile | null = null
@@ -50,8 +52,9 @@ export class Live implements LiveFeed {
   #watchedMs = -Infinity
   #cancels: (() => void)[] = []
 
-  constructor(clock: Clock, telemetry: Telemetry) {
+  constructor(clock: Clock, telemetry: Telemetry, log: Log) {
     this.#clock = clock
+    this.#log = log
     this.#feed = new Feed({
       epoch: nanoid(10),
       nowMs: clock.nowMs(),
@@ -98,7 +101,12 @@ export class Live implements LiveFeed {
     this.#ackP95 = new RecentQuantile(sources.ackMs, 0.95, RECENT_S)
     this.#queryableP95 = new RecentQuantile(sources.queryableMs, 0.95, RECENT_S)
     for (const stored of sources.states.live()) {
-      this.#restore(sources.directory.idOf(stored.key), sources.directory.decode(stored))
+      try {
+        this.#restore(sources.directory.idOf(stored.key), sources.directory.decode(stored))
+      } catch (thrown) {
+        // One session that cannot be shown must not keep all others from the map.
+        this.#log.error({ actor: stored.key, error: messageOf(thrown) }, 'not on the map')
+      }
     }
   }
 

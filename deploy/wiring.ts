@@ -33,7 +33,7 @@ const FRESH_MS_MAX = 5_000
 export async function startOrrery(options: StartOptions): Promise<Running> {
   const { config, accounts, log, telemetry } = options
   const clock = systemClock
-  const live = new Live(clock, telemetry)
+  const live = new Live(clock, telemetry, log)
   const lag = new EventLoopLag({ clock, telemetry, limitMs: config.eventLoopLagMsMax })
   const pagesBuilt = buildPages(config.tilesUrl === '' ? {} : { tilesUrl: config.tilesUrl })
   const pipeline = await openPipeline({

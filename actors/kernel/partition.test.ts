@@ -315,3 +315,19 @@ test('a message that the stored state has seen is passed over in a replay', asyn
   await clock.advanceMs(0)
   expect(said()).toEqual(['2:three'])
 })
+
+test('a store that cannot be read now delays its messages, and makes no dead letters of them', async () => {
+  const { clock, store, partition, enqueue, said, derived } = world()
+  const load = store.load.bind(store)
+  let failures = 2
+  store.load = (key) => {
+    if (failures-- > 0) throw new Error('database is locked')
+    return load(key)
+  }
+  enqueue([...to('a', 'one'), ...to('b', 'two')])
+  await clock.advanceMs(300)
+  expect([said(), partition.backlog]).toEqual([[], 2])
+  await clock.advanceMs(300)
+  expect(said()).toEqual(['0:one', '1:two'])
+  expect(derived.facts.filter((fact) => fact.kind === 'dead_letter')).toEqual([])
+})

@@ -42,6 +42,9 @@ export type Delivery<Message> = Readonly<{ offset: number; count: number; receiv
       }>
   )
 
+/** Pause before a state that could not be read is asked for again. */
+const WAKE_RETRY_MS = 250
+
 export type PartitionOptions<State, Message> = Readonly<{
   partition: number
   behavior: Behavior<State, Message>
@@ -264,6 +267,10 @@ export class Partition<State, Message> {
     const letter: Letter<Message> = { offset, receivedMs, content, frame, applied }
     const cell = this.#supervisor.wake(id, letter)
     if (!cell) return true
+    if (cell === 'later') {
+      this.#options.clock.after(WAKE_RETRY_MS, () => this.#schedule())
+      return false
+    }
     cell.recent = true
     cell.lastReceivedMs = delivery.receivedMs
     if (cell.waiting) return cell.waiting.offer(letter)

@@ -3,7 +3,7 @@ import { pingText } from '../model/frame.ts'
 import type { Behavior, Step, Turn } from './behavior.ts'
 import type { Cell, Letter } from './cell.ts'
 import type { Directory } from './directory.ts'
-import { messageOf } from './errors.ts'
+import { messageOf, OrreryError } from './errors.ts'
 import type { FactTarget } from './partition.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
@@ -50,11 +50,21 @@ export class Supervisor<State, Message> {
     )
   }
 
-  /** The actor, woken; null when its state cannot be read: then the letter is a dead letter. */
-  wake(id: string, letter: Letter<Message>): Cell<State, Message> | null {
+  /**
+   * The actor, woken. Null when its state cannot be understood: then the letter is a dead letter.
+   * `later` when the store cannot be read now: that is no fault of the letter.
+   */
+  wake(id: string, letter: Letter<Message>): Cell<State, Message> | 'later' | null {
     try {
       return this.#options.directory.get(id)
     } catch (thrown) {
+      if (!(thrown instanceof OrreryError && thrown.code === 'state_unreadable')) {
+        this.#options.log.warn(
+          { error: messageOf(thrown) },
+          'state store cannot be read, tried again',
+        )
+        return 'later'
+      }
       this.#giveUp(id, letter, thrown)
       return null
     }

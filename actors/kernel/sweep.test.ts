@@ -174,3 +174,15 @@ test('a failed write leaves the actor awake', async () => {
   await sweep.step()
   expect(directory.awake).toBe(0)
 })
+
+test('an actor whose state cannot be read does not stop the timers of others', async () => {
+  const { clock, store, sweep, fired } = world()
+  const timerMs = clock.nowMs() - 1
+  const due = { offset: 1, version: 1, timerMs, live: false }
+  await store.save([
+    { ...due, key: 'alarm:broken', state: new Uint8Array([255]) },
+    { ...due, key: 'alarm:whole', state: alarm.encode({ dueMs: timerMs }) },
+  ])
+  await sweep.step()
+  expect(fired).toEqual(['alarm:whole ring -1'])
+})

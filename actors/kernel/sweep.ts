@@ -1,9 +1,9 @@
-import type { Behavior } from './behavior.ts'
+import type { Behavior, TimerMessage } from './behavior.ts'
 import type { Cell } from './cell.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import { messageOf } from './errors.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore, StoredState } from './state-store.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
 export type SweepOptions<State, Message> = Readonly<{
@@ -151,11 +151,24 @@ export class Sweep<State, Message> {
 
   /** Timers of actors that are away. */
   #fireStored(nowMs: number): void {
-    const { store, directory, behavior, limits } = this.#options
+    const { store, directory, limits } = this.#options
     for (const stored of store.due(nowMs, limits.cellsPerStepMax)) {
       if (directory.peek(directory.idOf(stored.key)) || this.#firing.has(stored.key)) continue
-      const timer = behavior.timer(directory.decode(stored))
+      const timer = this.#timerOf(stored)
       if (timer) this.#fire(stored.key, timer.timer, timer.dueMs)
+    }
+  }
+
+  /** Null for a state that cannot be understood: one such actor must not stop the others' timers. */
+  #timerOf(stored: StoredState): TimerMessage | null {
+    const { behavior, directory, log } = this.#options
+    try {
+      return behavior.timer(directory.decode(stored))
+    } catch (thrown) {
+      // It stays due, and is passed over silently from now on.
+      this.#firing.add(stored.key)
+      log.error({ actor: stored.key, error: messageOf(thrown) }, 'timer of an unreadable state')
+      return null
     }
   }
 
