@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
-import { assertNever } from '../../actors/kernel/errors.ts'
+import { assertNever, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Fact } from '../../actors/model/fact.ts'
 import { batchOf, rejection, signal } from '../conformance-bench.ts'
 import { describeSink } from '../conformance.ts'
@@ -224,6 +224,19 @@ describe('the ClickHouse sink', () => {
       await engine.query('SELECT count(), countDistinct(offset) FROM session_movements'),
     ).toEqual([['20', '20']])
     await engine.close()
+  })
+
+  test('a store that is not there yet may be opened later, and tables of a newer program never', async () => {
+    const opening = (failure: Error) => {
+      const refuse = (): Promise<never> => Promise.reject(failure)
+      const closed = { database: 'default', close: async () => {}, insert: refuse, ask: refuse }
+      const sink = new ClickHouseSink({ ...closed, command: refuse, query: refuse })
+      return sink.open(0, signal())
+    }
+    const away = new ClickHouseError('connection refused', 210)
+    await expect(opening(away)).rejects.toMatchObject({ name: 'SinkError', retriable: true })
+    const newer = new OrreryError('schema_newer', 'the tables are newer')
+    await expect(opening(newer)).rejects.toBe(newer)
   })
 
   test('a fact of a table that is gone fails for good, and says which', async () => {

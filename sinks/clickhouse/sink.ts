@@ -55,11 +55,16 @@ export class ClickHouseSink implements Sink<Fact> {
 
   async open(partition: number, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted()
-    await migrate(this.#engine)
-    const acknowledged = await readAcknowledged(this.#engine, partition)
-    const stored = await this.#readStored(partition, acknowledged)
-    this.#progress.set(partition, { acknowledged, stored, doubtful: false })
-    return acknowledged
+    try {
+      await migrate(this.#engine)
+      const acknowledged = await readAcknowledged(this.#engine, partition)
+      const stored = await this.#readStored(partition, acknowledged)
+      this.#progress.set(partition, { acknowledged, stored, doubtful: false })
+      return acknowledged
+    } catch (cause) {
+      // Only what ClickHouse refused may pass; tables of a newer program stay as they are.
+      throw cause instanceof ClickHouseError ? toSinkError(cause) : cause
+    }
   }
 
   async write(batch: Batch<Fact>, signal: AbortSignal): Promise<void> {
