@@ -154,7 +154,11 @@ class World {
     })
     this.#process = process
     if (ending) mortal.clock.after(ending.withinMs, () => this.#end(ending, 'any moment'))
-    void process.start().then((refusal) => this.#started(process, refusal))
+    void process.start().then((refusal) => {
+      this.#started(process, refusal)
+      // It has not had its chance.
+      if (refusal !== null && ending) this.#endings.unshift(ending)
+    })
   }
 
   #started(process: SimProcess, refusal: string | null): void {
