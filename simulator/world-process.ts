@@ -36,6 +36,11 @@ export class SimProcess implements Server {
     return this.#around !== null && !this.#stopping && !this.mortal.dead
   }
 
+  /** Told to stop, and not gone yet. */
+  get stopping(): boolean {
+    return this.#stopping
+  }
+
   /** Opens the stores and begins to listen; why it could not, or null. */
   async start(): Promise<string | null> {
     try {

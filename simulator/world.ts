@@ -170,7 +170,7 @@ class World {
 
   #end(ending: Ending, at: string): void {
     const process = this.#process
-    if (!process || process.mortal.dead || !this.#gate.active) return
+    if (!process || process.mortal.dead || process.stopping || !this.#gate.active) return
     const { how, downMs, deadlineMs } = ending
     if (how !== 'stop') {
       this.#chronicle.note(how === 'power' ? 'power cut' : 'kill', at)
