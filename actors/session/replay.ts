@@ -126,13 +126,16 @@ export class Replay<State> implements Inlet<State> {
 
   async #readTo(end: number): Promise<void> {
     const { journal, partition } = this.#options
+    const { aheadMax } = this.#limits
     for await (const records of journal.readBatches(this.#position)) {
       for (const record of records) {
         // Beyond the end there may be entries whose senders are not told yet.
         if (this.#stopped || record.offset >= end) return
         partition.enqueue(this.#deliveryOf(record))
         this.#position = record.offset + record.count
-        if (partition.backlog >= this.#limits.aheadMax) await partition.idle()
+        if (partition.backlog < aheadMax) continue
+        // Not until all are handled: the sinks would have nothing to do meanwhile.
+        await partition.handled(this.#position - 1 - (aheadMax >> 1))
       }
     }
   }
