@@ -26,6 +26,7 @@ export class SteadySender {
   readonly #answers: Answer[] = []
   #timer: ReturnType<typeof setInterval> | null = null
   #waiting = false
+  #stopped = false
   /** Cut off: the server died or closed the socket. */
   lost = ''
   acknowledged = 0
@@ -45,6 +46,7 @@ export class SteadySender {
         setTimeout(() => this.#lane.send(performance.now(), Date.now()), retryAfterMs)
       },
       onLost: (why) => {
+        if (this.#stopped) return
         this.lost = why
         if (this.#timer) clearInterval(this.#timer)
       },
@@ -64,6 +66,7 @@ export class SteadySender {
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer)
     while (this.#waiting && this.lost === '') await Bun.sleep(EVERY_MS)
+    this.#stopped = true
     this.#lane.end()
   }
 
