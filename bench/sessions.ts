@@ -34,7 +34,8 @@ export async function sessions(options: ScenarioOptions): Promise<ScenarioResult
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const loadBefore = loadAverage()
   const awakeMax = Math.min(AWAKE_MAX, Math.floor(options.sessions / 20))
-  const server = await startServer(dataDir, { ACTORS_AWAKE_MAX: String(awakeMax) })
+  const settings = { ACTORS_AWAKE_MAX: String(awakeMax) }
+  const server = await startServer(dataDir, settings)
   onCleanup(async () => void (await server.stop()))
   const seeded = await askAll(server, 0)
   const memory = new MemoryWatch(server.pid)
@@ -94,6 +95,7 @@ export async function sessions(options: ScenarioOptions): Promise<ScenarioResult
     lost: Math.max(0, acknowledged - Math.min(silver.unique, bronze.unique)),
     double: silver.rows - silver.unique + bronze.rows - bronze.unique,
     stopExitCode: await server.stop(),
+    startsAgainS: await secondsToStart(dataDir, settings),
     loadAverage: { before: loadBefore, after: loadAverage() },
   }
   return {
@@ -131,6 +133,7 @@ type Figures = Readonly<{
       | 'headers'
       | 'outOfOrder'
       | 'lost'
+      | 'startsAgainS'
       | 'double'
   ]: number
 }> &
@@ -164,6 +167,7 @@ function tableOf(of: Figures): ScenarioResult['rows'] {
     ['lost; double', `${shown(of.lost)}; ${shown(of.double)}`],
     ['headers in the store', shown(of.headers)],
     ['sessions out of order, or with another sum of distances', shown(of.outOfOrder)],
+    ['stopped and started again, ready after, s', shown(of.startsAgainS)],
     ['load average before / after', `${of.loadAverage.before} / ${of.loadAverage.after}`],
   ]
 }
@@ -194,6 +198,17 @@ function probePing(index: number, round: number): string {
     ...{ start_lat: 37.98, start_lon: 23.72, end_lat: 38.01, end_lon: 23.76 },
     ...{ current_lat: 37.98 + round * 1e-4, current_lon: 23.73 },
   })
+}
+
+async function secondsToStart(
+  dataDir: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<number> {
+  const fromMs = performance.now()
+  const server = await startServer(dataDir, settings)
+  const seconds = (performance.now() - fromMs) / 1_000
+  await server.stop()
+  return round(seconds)
 }
 
 async function countOf(server: ServerUnderTest, sql: string): Promise<number> {
