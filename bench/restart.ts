@@ -56,8 +56,7 @@ export async function restart(options: ScenarioOptions): Promise<ScenarioResult>
 
   const again = async (name: string, settings: Readonly<Record<string, string>>) => {
     say(`restart: ${name}`)
-    const one = await measureRestart(dataDir, settings, say)
-    onCleanup(() => one.server.kill())
+    const one = await measureRestart(dataDir, settings, options)
     acknowledged += one.accepted
     return one
   }
@@ -126,10 +125,11 @@ function rowsOf(name: string, one: Restart): ScenarioResult['rows'] {
 async function measureRestart(
   dataDir: string,
   settings: Readonly<Record<string, string>>,
-  say: (text: string) => void,
+  { say, onCleanup }: ScenarioOptions,
 ): Promise<Readonly<{ server: ServerUnderTest; restart: Restart; accepted: number }>> {
   const startedMs = performance.now()
   const server = await startServer(dataDir, settings)
+  onCleanup(() => server.kill())
   const steady = new SteadySender(server)
   await steady.start()
   while (steady.acknowledged === 0 && steady.lost === '') await Bun.sleep(5)
