@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../actors/kernel/checkpoint.ts'
+import { type Checkpoint, raiseFloor } from '../actors/kernel/checkpoint.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import { messageOf } from '../actors/kernel/errors.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
@@ -53,7 +53,7 @@ export class Upkeep {
 
   async #round(): Promise<void> {
     const { states, silver, metrics, checkpoint } = this.#options
-    states.setFloor(Math.min(silver.acknowledged, metrics.acknowledged))
+    await raiseFloor(states, Math.min(silver.acknowledged, metrics.acknowledged))
     await checkpoint.take()
     await this.#trim()
   }

@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../actors/kernel/checkpoint.ts'
+import { type Checkpoint, raiseFloor } from '../actors/kernel/checkpoint.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Journal } from '../actors/kernel/journal.ts'
 import type { FactTarget } from '../actors/kernel/partition.ts'
@@ -126,7 +126,7 @@ export class SimUpkeep {
   async #round(): Promise<void> {
     const { sinks, states, journal, checkpoint } = this.#options
     const { bronze, silver, metrics } = sinks
-    states.setFloor(Math.min(silver.acknowledged, metrics.acknowledged))
+    await raiseFloor(states, Math.min(silver.acknowledged, metrics.acknowledged))
     await checkpoint.take()
     const needed = Math.min(
       checkpoint.last,

@@ -5,6 +5,7 @@ import type { StateStore, StoredState } from './state-store.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
 const MARK = 'checkpoint'
+const FLOOR = 'floor'
 const STATES_PER_SAVE = 2_000
 /** Cells encoded before other work goes first: about a millisecond. */
 const CELLS_PER_SLICE = 250
@@ -23,7 +24,26 @@ export type CheckpointOptions<State, Message> = Readonly<{
 
 /** The offset of the newest checkpoint: replay starts behind it; −1 for none. */
 export function readCheckpoint(store: StateStore): number {
-  const mark = store.loadMark(MARK)
+  return readOffset(store, MARK)
+}
+
+/** The offset below which no recovery can go any more: older states than it may have been dropped; −1 for none. */
+export function readFloor(store: StateStore): number {
+  return readOffset(store, FLOOR)
+}
+
+/**
+ * Lets the store drop what no recovery needs while the sinks keep what they have acknowledged. Noted
+ * first, so that a sink which comes back with less is found out.
+ */
+export async function raiseFloor(store: StateStore, offset: number): Promise<void> {
+  if (offset <= readFloor(store)) return
+  await store.saveMark(FLOOR, new TextEncoder().encode(String(offset)))
+  store.setFloor(offset)
+}
+
+function readOffset(store: StateStore, name: string): number {
+  const mark = store.loadMark(name)
   return mark ? Number(new TextDecoder().decode(mark)) : -1
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 
 import fc from 'fast-check'
 
-import { Checkpoint } from '../kernel/checkpoint.ts'
+import { Checkpoint, raiseFloor } from '../kernel/checkpoint.ts'
 import { VirtualClock } from '../kernel/clock.ts'
 import { Directory } from '../kernel/directory.ts'
 import type { JournalRecord } from '../kernel/journal.ts'
@@ -378,6 +378,17 @@ test('a store that holds less than it had acknowledged stops the start with a re
   await life.checkpoint.take()
   world.silver.acknowledged = -1
   expect(start(world)).rejects.toThrow('a store was replaced or lost data')
+})
+
+test('a store that holds less than what older states were dropped by stops the start, checkpoint or not', async () => {
+  const world = durable()
+  const life = await start(world)
+  send(life, [PING])
+  await world.clock.advanceMs(1)
+  life.derived.flush()
+  await raiseFloor(world.states, world.silver.acknowledged)
+  world.silver.acknowledged = -1
+  await expect(start(world)).rejects.toThrow('a store was replaced or lost data')
 })
 
 test('a journal that ends before what the stores hold stops the start with a reason', async () => {

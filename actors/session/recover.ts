@@ -1,4 +1,4 @@
-import { readCheckpoint } from '../kernel/checkpoint.ts'
+import { readCheckpoint, readFloor } from '../kernel/checkpoint.ts'
 import { OrreryError } from '../kernel/errors.ts'
 import type { StateStore } from '../kernel/state-store.ts'
 import { Replay, type ReplayOptions } from './replay.ts'
@@ -27,8 +27,9 @@ export async function planRecovery(
   acknowledged: Acknowledged,
 ): Promise<RecoveryPlan> {
   const checkpoint = readCheckpoint(store)
-  if (checkpoint > acknowledged.derived) {
-    const message = `the stores hold facts up to offset ${acknowledged.derived}, but had acknowledged ${checkpoint}: a store was replaced or lost data`
+  const acknowledgedOnce = Math.max(checkpoint, readFloor(store))
+  if (acknowledgedOnce > acknowledged.derived) {
+    const message = `the stores hold facts up to offset ${acknowledged.derived}, but had acknowledged ${acknowledgedOnce}: a store was replaced or lost data`
     throw new OrreryError('store_behind', message)
   }
   await store.rewind(acknowledged.derived)
