@@ -52,6 +52,8 @@ export type Plan = Readonly<{
   poisonRate: number
   flakyRate: number
   badRate: number
+  /** The life after which silver loses so many of its last writes, or null. */
+  failover: Readonly<{ life: number; writes: number }> | null
   /** So many lives run the program of before, with its older state. */
   livesOfOld: number
   limits: Readonly<Record<Limit, number>>
@@ -132,6 +134,8 @@ export function drawPlan(seed: number, minutes: number): Plan {
     badRate: rateUpTo(random, 0.15),
     livesOfOld: random() < 0.7 ? 0 : drawInt(random, 1, 6),
     limits: drawLimits(random),
+    failover:
+      random() < 0.9 ? null : { life: drawInt(random, 1, 6), writes: drawInt(random, 1, 15) },
   }
 }
 

@@ -31,6 +31,8 @@ export class SilverTables {
   readonly progress: { sink: string; partition: number; offset: number }[] = []
   readonly migrations: number[] = []
   readonly #tokens = new Map<string, Set<string>>()
+  /** How to take back what was written, oldest first. */
+  readonly #undo: (() => void)[] = []
 
   of(table: string): SilverRow[] {
     const rows = this.rows.get(table)
@@ -43,8 +45,24 @@ export class SilverTables {
     let parts = 0
     for (const [month, part] of byMonth(rows, MONTH_OF[table])) {
       if (parts++ >= partsMax) return
-      if (this.#isNew(table, `${month} ${token}`)) this.of(table).push(...part)
+      const key = `${month} ${token}`
+      if (!this.#isNew(table, key)) continue
+      this.of(table).push(...part)
+      this.#undo.push(() => {
+        this.of(table).length -= part.length
+        this.#tokens.get(table)?.delete(key)
+      })
     }
+  }
+
+  move(sink: string, partition: number, offset: number): void {
+    this.progress.push({ sink, partition, offset })
+    this.#undo.push(() => this.progress.pop())
+  }
+
+  /** Forgets the last writes, as a replica does that had not got them when it became the store. */
+  failOver(writes: number): void {
+    for (const undo of this.#undo.splice(-writes).reverse()) undo()
   }
 
   #isNew(table: string, token: string): boolean {
@@ -101,7 +119,7 @@ function command(tables: SilverTables, sql: string): void {
     )
   if (!progress) throw new Error(`a command that is not understood: ${sql}`)
   const [, sink = '', partition, offset] = progress
-  tables.progress.push({ sink, partition: Number(partition), offset: Number(offset) })
+  tables.move(sink, Number(partition), Number(offset))
 }
 
 function byMonth(

@@ -33,6 +33,8 @@ export type RunReport = Readonly<{
 
 const DEFAULT_MINUTES = 1
 const RESTART_MS = 400
+/** What a start says when a store has less than it had acknowledged. */
+const STORE_LOST = /a store was replaced or lost data|but a store still needs/
 /** Once the faults have ended, everything must be where it belongs within this time. */
 const DRAIN_MS_MAX = 600_000
 
@@ -57,6 +59,8 @@ class World {
   #process: SimProcess | null = null
   #lives = 0
   #refusal: string | null = null
+  /** A store has lost what it had acknowledged: then a refusal to start is right. */
+  #lostWrites = false
 
   constructor({ seed, minutes = DEFAULT_MINUTES, seams = () => ({}) }: RunOptions) {
     const plan = drawPlan(seed, minutes)
@@ -93,7 +97,8 @@ class World {
     for (const client of this.#clients) client.start()
     await this.#clock.advanceMs(this.#plan.faultMs)
     this.#calm()
-    return (await this.#drain()) ?? (await this.#settleDown())
+    const late = await this.#drain()
+    return this.#isRefusedRightly() ? null : (late ?? (await this.#settleDown()))
   }
 
   report(violation: string | null): RunReport {
@@ -189,6 +194,12 @@ class World {
   #bury(process: SimProcess, power: boolean, downMs: number): void {
     process.mortal.die()
     void this.#machine.end(power)
+    const { failover } = this.#plan
+    if (failover?.life === this.#lives && this.#gate.active) {
+      this.#chronicle.note('silver failover', `${failover.writes} writes lost`)
+      this.#machine.silver.failOver(failover.writes)
+      this.#lostWrites = true
+    }
     for (const client of this.#clients) this.#clock.after(downMs > 50 ? 20 : 0, () => client.cut())
     this.#clock.after(Math.max(1, downMs), () => this.#start())
   }
@@ -203,6 +214,7 @@ class World {
   async #drain(): Promise<string | null> {
     const endMs = this.#clock.monotonicMs() + DRAIN_MS_MAX
     while (this.#clock.monotonicMs() < endMs) {
+      if (this.#isRefusedRightly()) return null
       const waiting = this.#waitsFor()
       if (waiting === null) return null
       await this.#clock.advanceMs(1_000)
@@ -224,6 +236,10 @@ class World {
       return `actors have handled ${life.partition.handledThrough} of ${life.journal.nextOffset}; ${this.#health(life)}`
     }
     return null
+  }
+
+  #isRefusedRightly(): boolean {
+    return this.#lostWrites && this.#refusal !== null && STORE_LOST.test(this.#refusal)
   }
 
   #health({ directory, sinks }: Life): string {
