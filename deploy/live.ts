@@ -30,6 +30,7 @@ export type LiveSources = Readonly<{
   queryableMs: Histogram
 }>
 
+const VEHICLES_MAX = 200_000
 /** One tick makes one delta: short beside the half second in which a position must be on the map. */
 const TICK_MS = 150
 const KPI_MS = 1_000
@@ -59,7 +60,7 @@ export class Live implements LiveFeed {
       epoch: nanoid(10),
       nowMs: clock.nowMs(),
       limits: {
-        vehiclesMax: 200_000,
+        vehiclesMax: VEHICLES_MAX,
         completedStayMs: 30_000,
         silentStayMs: 3_600_000,
         deltasMax: 400,
@@ -101,6 +102,8 @@ export class Live implements LiveFeed {
     this.#ackP95 = new RecentQuantile(sources.ackMs, 0.95, RECENT_S)
     this.#queryableP95 = new RecentQuantile(sources.queryableMs, 0.95, RECENT_S)
     for (const stored of sources.states.live()) {
+      // Reading on would only delay the start: there is no room for more.
+      if (this.#feed.vehicles >= VEHICLES_MAX) break
       try {
         this.#restore(sources.directory.idOf(stored.key), sources.directory.decode(stored))
       } catch (thrown) {
