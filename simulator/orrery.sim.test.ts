@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 
-import { MUTATIONS } from './mutations.ts'
+import { MUTATIONS, seedsFor } from './mutations.ts'
 import { SEEDS_THAT_FAILED } from './seeds.ts'
 import { runSeed } from './world.ts'
 
@@ -41,14 +41,15 @@ describe('the whole process in virtual time', () => {
 })
 
 describe('planted faults are found', () => {
-  for (const { name, plant } of MUTATIONS) {
+  for (const mutation of MUTATIONS) {
     test(
-      name,
+      mutation.name,
       async () => {
         let found: number | null = null
-        for (let seed = 1; seed <= MUTATION_SEEDS_MAX && found === null; seed++) {
-          const { violation } = await runSeed({ seed, seams: plant })
+        for (const seed of seedsFor(mutation, MUTATION_SEEDS_MAX)) {
+          const { violation } = await runSeed({ seed, seams: mutation.plant })
           if (violation !== null) found = seed
+          if (found !== null) break
         }
         expect(found).not.toBeNull()
       },

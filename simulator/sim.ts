@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 
+import { MUTATIONS } from './mutations.ts'
 import { type RunReport, runSeed } from './world.ts'
 
 const USAGE = `Runs the whole process in virtual time, with faults drawn from a seed, and compares the stores with
@@ -8,12 +9,20 @@ what clients were told.
   bun run sim --seed 42             one seed, with all that befell it
   bun run sim --seed 1 --count 1000
     --minutes N     virtual minutes in which things go wrong (1)
+    --mutations     plants each known fault in turn, and says how many seeds it took to find it
     --json FILE     what was found and how often each fault struck, as JSON`
 
 /** Lines of a failed run that are shown; the last ones say most. */
 const LINES_MAX = 60
+const MUTATION_SEEDS_MAX = 1_000
 
-type Options = Readonly<{ seed: number; count: number; minutes: number; json: string | null }>
+type Options = Readonly<{
+  seed: number
+  count: number
+  minutes: number
+  mutations: boolean
+  json: string | null
+}>
 
 /** The command line, or what is wrong with it. */
 function readOptions(): Options | string {
@@ -23,6 +32,7 @@ function readOptions(): Options | string {
         seed: { type: 'string', default: '1' },
         count: { type: 'string', default: '1' },
         minutes: { type: 'string', default: '1' },
+        mutations: { type: 'boolean', default: false },
         json: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
@@ -33,7 +43,7 @@ function readOptions(): Options | string {
     if (!Number.isSafeInteger(seed) || seed < 0) return '--seed: write a whole number'
     if (!Number.isSafeInteger(count) || count < 1) return '--count: write a whole number from 1 on'
     if (!(minutes > 0 && minutes <= 1_000)) return '--minutes: write a number up to 1000'
-    return { seed, count, minutes, json: values.json ?? null }
+    return { seed, count, minutes, mutations: values.mutations, json: values.json ?? null }
   } catch (thrown) {
     return `${thrown instanceof Error ? thrown.message : String(thrown)}\n\n${USAGE}`
   }
@@ -78,6 +88,29 @@ class Summary {
   }
 }
 
+/** How many seeds each planted fault takes; what none of 1,000 finds is a failure. */
+async function findMutations(): Promise<void> {
+  // Planted faults may reject where nobody catches: that is one way to be found.
+  let rejected: string | null = null
+  process.on('unhandledRejection', (thrown) => {
+    rejected = thrown instanceof Error ? thrown.message : String(thrown)
+  })
+  for (const { name, plant } of MUTATIONS) {
+    let found: string | null = null
+    let seed = 0
+    while (found === null && seed < MUTATION_SEEDS_MAX) {
+      rejected = null
+      const { violation } = await runSeed({ seed: ++seed, seams: plant })
+      await new Promise((resolve) => setImmediate(resolve))
+      found = violation ?? rejected
+    }
+    console.log(
+      found === null ? `NOT FOUND  ${name}` : `${String(seed).padStart(4)} seeds  ${name}`,
+    )
+    if (found === null) process.exitCode = 1
+  }
+}
+
 async function main(): Promise<void> {
   const options = readOptions()
   if (typeof options === 'string') {
@@ -85,6 +118,7 @@ async function main(): Promise<void> {
     process.exitCode = options === USAGE ? 0 : 2
     return
   }
+  if (options.mutations) return findMutations()
   const { seed: first, count, minutes, json } = options
   const summary = new Summary()
   const startedMs = performance.now()
