@@ -2,7 +2,7 @@ import { type Random, seededRandom, VirtualClock } from '../actors/kernel/clock.
 import { checkRun } from './checker.ts'
 import { Client, Told } from './world-client.ts'
 import { Chronicle, Gate, Mortal } from './world-gate.ts'
-import type { Life } from './world-life.ts'
+import { waitsFor } from './world-health.ts'
 import { Machine } from './world-machine.ts'
 import { drawPlan, type Ending, type Plan } from './world-plan.ts'
 import { SimProcess, troubleLog } from './world-process.ts'
@@ -223,34 +223,15 @@ class World {
   }
 
   #waitsFor(): string | null {
-    const life = this.#process?.life
-    if (!life || life.mortal.dead || !this.#process?.listening) {
+    const process = this.#process
+    if (!process?.life || !process.listening) {
       return `the process does not run (${this.#refusal ?? 'it is still starting'})`
     }
-    const waiting = this.#clients.filter((client) => !client.done)
-    if (waiting.length > 0) {
-      const backlog = `backlog ${life.partition.backlog}, journal refuses ${life.journal.refusing}`
-      return `${waiting.map(({ status }) => status).join(', ')}; ${backlog}; ${this.#health(life)}`
-    }
-    if (life.partition.handledThrough !== life.journal.nextOffset - 1) {
-      return `actors have handled ${life.partition.handledThrough} of ${life.journal.nextOffset}; ${this.#health(life)}`
-    }
-    return null
+    return waitsFor(process.life, this.#clients, this.#plan)
   }
 
   #isRefusedRightly(): boolean {
     return this.#lostWrites && this.#refusal !== null && STORE_LOST.test(this.#refusal)
-  }
-
-  #health({ directory, sinks }: Life): string {
-    const cells = [...directory.cells()]
-    const leaving = cells.filter((cell) => cell.leaving).length
-    const waiting = cells.filter((cell) => cell.waiting).length
-    const health = Object.values(sinks).map(
-      (sink) => `${sink.name} ${sink.full ? 'full, ' : ''}${sink.health().detail}`,
-    )
-    const { awakeMax } = this.#plan.limits
-    return `${cells.length} of ${awakeMax} awake, ${waiting} waiting, ${leaving} leaving; ${health.join('; ')}`
   }
 
   /** Lets silence be noticed, flushes, and has everything compared; then once more after a restart. */
