@@ -8,6 +8,7 @@ import { drawPlan, type Ending, type Plan } from './world-plan.ts'
 import { SimProcess, troubleLog } from './world-process.ts'
 import { NO_SEAMS, type Seams } from './world-seams.ts'
 import { Traffic } from './world-traffic.ts'
+import { scheduleWeather } from './world-weather.ts'
 
 export type RunOptions = Readonly<{
   seed: number
@@ -92,7 +93,13 @@ class World {
 
   /** What did not hold, or null. */
   async run(): Promise<string | null> {
-    this.#schedule()
+    scheduleWeather({
+      plan: this.#plan,
+      clock: this.#clock,
+      chronicle: this.#chronicle,
+      machine: this.#machine,
+      clients: this.#clients,
+    })
     this.#start()
     for (const client of this.#clients) client.start()
     await this.#clock.advanceMs(this.#plan.faultMs)
@@ -111,30 +118,6 @@ class World {
       acknowledged: this.#told.acknowledged.size,
       lives: this.#lives,
       virtualMs: this.#clock.monotonicMs(),
-    }
-  }
-
-  #schedule(): void {
-    const { clockJumps, diskFull, storms } = this.#plan
-    const clock = this.#clock
-    for (const { atMs, byMs } of clockJumps) {
-      clock.after(atMs, () => {
-        this.#chronicle.note('clock jump', `${byMs} ms`)
-        clock.jumpMs(byMs)
-      })
-    }
-    for (const { atMs, forMs, bytes } of diskFull) {
-      clock.after(atMs, () => {
-        this.#chronicle.note('disk full')
-        this.#machine.fill(bytes)
-        clock.after(forMs, () => this.#machine.empty())
-      })
-    }
-    for (const atMs of storms) {
-      clock.after(atMs, () => {
-        this.#chronicle.note('reconnect storm')
-        for (const client of this.#clients) client.cut()
-      })
     }
   }
 
