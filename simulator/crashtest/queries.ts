@@ -2,10 +2,14 @@
 const PING = 'session_id, status, toUnixTimestamp64Micro(timestamp), current_lat, current_lon'
 const MOVEMENT = 'session_id, status, event_time_us, current_lat, current_lon'
 const BRONZE = 'bronze.raw_delivery_data'
-const DISTINCT = `SELECT DISTINCT session_id, status, toUnixTimestamp64Micro(timestamp) AS us,
+/** The sessions of one share. */
+type Where = string
+const distinct = (
+  where: Where,
+): string => `SELECT DISTINCT session_id, status, toUnixTimestamp64Micro(timestamp) AS us,
   transform(status, ['started', 'en_route', 'completed'], [0, 1, 2], 3) AS rank,
   assumeNotNull(current_lat) AS lat, assumeNotNull(current_lon) AS lon,
-  assumeNotNull(end_lat) AS to_lat, assumeNotNull(end_lon) AS to_lon FROM ${BRONZE}`
+  assumeNotNull(end_lat) AS to_lat, assumeNotNull(end_lon) AS to_lon FROM ${BRONZE} WHERE ${where}`
 
 /** Rows, and names of which each must be there once. */
 export const COUNTS = `SELECT
@@ -39,55 +43,61 @@ export function silverMovements(share: number, of: number): string {
 }
 
 /** Sessions whose header is not that of their earliest ping. */
-export const WRONG_HEADERS = differing(
+export const wrongHeaders = differing((where) => [
   `SELECT session_id AS name, toString(argMin(
     (vehicle_id, order_id, device_id, start_lat, start_lon, end_lat, end_lon,
       toUnixTimestamp64Micro(timestamp), intDiv(toUnixTimestamp64Micro(timestamp), 1000)),
     (timestamp, transform(status, ['started', 'en_route', 'completed'], [0, 1, 2], 3), current_lat, current_lon))) AS content
-  FROM ${BRONZE} GROUP BY session_id`,
+  FROM ${BRONZE} WHERE ${where} GROUP BY session_id`,
   `SELECT session_id AS name, toString((vehicle_id, order_id, device_id, start_lat, start_lon, end_lat, end_lon,
     created_at_us, toUnixTimestamp64Milli(created_at))) AS content
-  FROM sessions_base`,
-)
+  FROM sessions_base WHERE ${where}`,
+])
 
 /** Sessions and statuses whose time is not that of the earliest ping with that status. */
-export const WRONG_STATUSES = differing(
+export const wrongStatuses = differing((where) => [
   `SELECT concat(session_id, ' ', assumeNotNull(status)) AS name,
     toString((min(toUnixTimestamp64Micro(timestamp)), intDiv(min(toUnixTimestamp64Micro(timestamp)), 1000))) AS content
-  FROM ${BRONZE} GROUP BY session_id, status`,
+  FROM ${BRONZE} WHERE ${where} GROUP BY session_id, status`,
   `SELECT concat(session_id, ' ', status) AS name,
     toString((event_time_us, toUnixTimestamp64Milli(timestamp))) AS content
-  FROM session_events`,
-)
+  FROM session_events WHERE ${where}`,
+])
 
 /** Sessions whose travelled distance is not the way through their pings in order of event time, to the centimetre. */
-export const WRONG_DISTANCES = differing(
+export const wrongDistances = differing((where) => [
   `SELECT session_id AS name, toString(sum(step_cm)) AS content FROM (
     SELECT session_id, if(place = 1, 0, ${centimetres('before_lat', 'before_lon', 'lat', 'lon')}) AS step_cm FROM (
       SELECT session_id, lat, lon, lagInFrame(lat) OVER way AS before_lat, lagInFrame(lon) OVER way AS before_lon,
-        row_number() OVER way AS place FROM (${DISTINCT})
+        row_number() OVER way AS place FROM (${distinct(where)})
       WINDOW way AS (PARTITION BY session_id ORDER BY us, rank, lat, lon ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)))
   GROUP BY session_id`,
-  `SELECT session_id AS name, toString(sum(distance_cm)) AS content FROM session_movements GROUP BY session_id`,
-)
+  `SELECT session_id AS name, toString(sum(distance_cm)) AS content FROM session_movements WHERE ${where} GROUP BY session_id`,
+])
 
 /** Movements whose distance to the destination is not the straight line from where they are. */
-export const WRONG_REMAINING = differing(
+export const wrongRemaining = differing((where) => [
   `SELECT toString((session_id, status, us, lat, lon)) AS name,
-    toString(${centimetres('lat', 'lon', 'to_lat', 'to_lon')}) AS content FROM (${DISTINCT})`,
-  `SELECT toString((${MOVEMENT})) AS name, toString(remaining_cm) AS content FROM session_movements`,
-)
+    toString(${centimetres('lat', 'lon', 'to_lat', 'to_lon')}) AS content FROM (${distinct(where)})`,
+  `SELECT toString((${MOVEMENT})) AS name, toString(remaining_cm) AS content FROM session_movements WHERE ${where}`,
+])
 
 /** How many sessions reached each status: started, en_route, completed. */
 export const REACHED = `SELECT uniqExactIf(session_id, status = 'started'),
   uniqExactIf(session_id, status = 'en_route'), uniqExactIf(session_id, status = 'completed') FROM ${BRONZE}`
 
-/** Names that are on one side only, or have another content there. */
-function differing(expected: string, found: string): string {
-  return `SELECT count() FROM (
+/** A question about a share of the sessions at a time: all at once would not fit the console's memory. */
+export type Shared = (share: number, of: number) => string
+
+/** Counts names that are on one side only, or have another content there. */
+function differing(sides: (where: Where) => readonly [expected: string, found: string]): Shared {
+  return (share, of) => {
+    const [expected, found] = sides(inShare(share, of))
+    return `SELECT count() FROM (
     SELECT name FROM (SELECT 1 AS side, name, content FROM (${expected}) UNION ALL
       SELECT 2 AS side, name, content FROM (${found}))
     GROUP BY name HAVING uniqExact(side) != 2 OR uniqExact(content) != 1)`
+  }
 }
 
 /** Great-circle distance on a sphere of the Earth's mean radius, whole centimetres. */
