@@ -38,6 +38,8 @@ export async function overload(options: ScenarioOptions): Promise<ScenarioResult
   const loadBefore = loadAverage()
   const server = await startServer(dataDir, SETTINGS)
   onCleanup(async () => void (await server.stop()))
+  let stopping = false
+  void server.ended.then((why) => stopping || options.onServerEnded(why))
   say('overload: what does the machine take?')
   const capacity = await runLoad(
     {
@@ -84,6 +86,7 @@ export async function overload(options: ScenarioOptions): Promise<ScenarioResult
   const during = steady.ackMs(floodMs, overMs)
   const busySeconds = steady.seconds(floodMs).filter(({ busy }) => busy > 0).length
   const lagP99Ms = await server.metric('orrery_event_loop_lag_ms', 0.99)
+  stopping = true
   const stopExitCode = await server.stop()
   const figures = {
     ...{ takes, offeredPerSecond: Math.round(flood.offered / seconds), seconds },

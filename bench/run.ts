@@ -87,7 +87,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (options.scenario) {
     const { name, ...sizes } = options.scenario
     const onCleanup = (undo: () => void | Promise<void>): void => void undos.push(undo)
-    const result = await SCENARIOS[name]({ ...sizes, workDir, say, onCleanup })
+    const died = Promise.withResolvers<never>()
+    const onServerEnded = (why: string): void => died.reject(new Error(why))
+    const tools = { workDir, say, onCleanup, onServerEnded }
+    const result = await Promise.race([SCENARIOS[name]({ ...sizes, ...tools }), died.promise])
     process.stdout.write(`${rowsText(result.rows)}\n\n${machineText(machine, commit)}\n`)
     write({ [name]: result.figures })
     return result.held ? 0 : 1

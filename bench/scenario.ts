@@ -14,6 +14,8 @@ export type ScenarioOptions = Readonly<{
   records: number
   say: (text: string) => void
   onCleanup: Cleanup
+  /** Called when a server ends that should not; the scenario fails with what it said. */
+  onServerEnded: (why: string) => void
 }>
 
 /** What a scenario came to: figures by name, a table for people, and whether what must hold held. */
