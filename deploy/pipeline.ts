@@ -131,8 +131,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     ...shared,
     store: states,
     // A timer's message goes to the end of the journal: it must not overtake what is still replayed.
-    fire: (key, timer, dueMs) =>
-      recovered && intake.fireTimer(key, timer, dueMs, () => sweep.fired(key)),
+    fire: (key, timer) => recovered && intake.fireTimer(key, timer, () => sweep.fired(key)),
     madeRoom: () => partition.wake(),
     limits: {
       awakeMax: config.actorsAwakeMax,

@@ -249,8 +249,7 @@ function makeSweep({ plan }: LifeOptions, ports: SweepPorts): Sweep<SessionState
   const sweep: Sweep<SessionState, Ping> = new Sweep<SessionState, Ping>({
     ...shared,
     store: states,
-    fire: (key, timer, dueMs) =>
-      isRecovered() && intake.fireTimer(key, timer, dueMs, () => sweep.fired(key)),
+    fire: (key, timer) => isRecovered() && intake.fireTimer(key, timer, () => sweep.fired(key)),
     madeRoom: () => partition.wake(),
     limits: { awakeMax, idleMs, cellsPerStepMax: 5, everyMs: sweepMs },
   })

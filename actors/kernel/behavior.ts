@@ -18,7 +18,12 @@ export type Step<State> = Readonly<{
 }>
 
 /** A message that a durable timer sends through the journal to its actor. */
-export type TimerMessage = Readonly<{ timer: string; dueMs: number }>
+export type TimerMessage = Readonly<{
+  timer: string
+  dueMs: number
+  /** The moment that the timer counts from. Another one in the state by then: the timer was moved. */
+  basisMs: number
+}>
 
 /**
  * What an actor does. Pure and synchronous: no clock, no I/O, no randomness; the state handed in is

@@ -256,7 +256,7 @@ test('who sent a timer is told when it was handled, not before', async () => {
   partition.enqueue({
     kind: 'timer',
     key: 'listener:a',
-    timer: { timer: 'ring', dueMs: 1 },
+    timer: { timer: 'ring', dueMs: 1, basisMs: 0 },
     applied,
     offset: 0,
     count: 1,

@@ -18,7 +18,7 @@ const alarm: Behavior<State, never> = {
   forgotten: (state) => state,
   receive: (state) => ({ state, facts: [] }),
   onTimer: (state) => ({ state, facts: [] }),
-  timer: ({ dueMs }) => (dueMs === null ? null : { timer: 'ring', dueMs }),
+  timer: ({ dueMs }) => (dueMs === null ? null : { timer: 'ring', dueMs, basisMs: 0 }),
   live: () => false,
   encode: (state) => new TextEncoder().encode(JSON.stringify(state)),
   decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes)),
@@ -39,7 +39,7 @@ function world(limits: Partial<{ awakeMax: number; idleMs: number }> = {}) {
     clock,
     log: silentLog,
     telemetry: new Telemetry(),
-    fire: (key, timer, dueMs) => {
+    fire: (key, { timer, dueMs }) => {
       fired.push(`${key} ${timer} ${dueMs - clock.nowMs()}`)
       return true
     },

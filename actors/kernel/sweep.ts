@@ -14,7 +14,7 @@ export type SweepOptions<State, Message> = Readonly<{
   log: Log
   telemetry: Telemetry
   /** Sends a due timer through the journal; false when it cannot be taken now. */
-  fire: (key: string, timer: string, dueMs: number) => boolean
+  fire: (key: string, timer: TimerMessage) => boolean
   /** Called after actors were put away: there is room again. */
   madeRoom: () => void
   limits: Readonly<{ awakeMax: number; idleMs: number; cellsPerStepMax: number; everyMs: number }>
@@ -146,7 +146,7 @@ export class Sweep<State, Message> {
     const { behavior, directory } = this.#options
     const timer = behavior.timer(cell.state)
     if (!timer || timer.dueMs > nowMs) return
-    this.#fire(directory.keyOf(cell.id), timer.timer, timer.dueMs)
+    this.#fire(directory.keyOf(cell.id), timer)
   }
 
   /** Timers of actors that are away. */
@@ -155,7 +155,7 @@ export class Sweep<State, Message> {
     for (const stored of store.due(nowMs, limits.cellsPerStepMax)) {
       if (directory.peek(directory.idOf(stored.key)) || this.#firing.has(stored.key)) continue
       const timer = this.#timerOf(stored)
-      if (timer) this.#fire(stored.key, timer.timer, timer.dueMs)
+      if (timer) this.#fire(stored.key, timer)
     }
   }
 
@@ -172,9 +172,9 @@ export class Sweep<State, Message> {
     }
   }
 
-  #fire(key: string, timer: string, dueMs: number): void {
+  #fire(key: string, timer: TimerMessage): void {
     if (this.#firing.has(key)) return
     this.#firing.add(key)
-    if (!this.#options.fire(key, timer, dueMs)) this.#firing.delete(key)
+    if (!this.#options.fire(key, timer)) this.#firing.delete(key)
   }
 }

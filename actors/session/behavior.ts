@@ -16,7 +16,7 @@ import type { Neighbours } from './derive.ts'
 import { compareFixes, placeOf, withFix } from './fixes.ts'
 import { FIXES_MAX, holdsWholeLife, UNKNOWN_SESSION } from './state.ts'
 import type { Recollection, SessionState } from './state.ts'
-import { dueTimer, timerFact } from './timers.ts'
+import { dueTimer, firedBy, timerFact } from './timers.ts'
 import type { SessionOptions } from './timers.ts'
 
 /**
@@ -35,7 +35,7 @@ export function sessionBehavior(options: SessionOptions): Behavior<SessionState,
     }),
     forgotten: (state) => (state.recollection ? { ...state, recollection: null } : state),
     receive,
-    onTimer: (state, message, turn) => onTimer(state, message, turn, options),
+    onTimer,
     timer: (state) => dueTimer(state, options),
     live: (state) => state.header !== null && state.completed === null,
     encode: encodeSession,
@@ -125,15 +125,8 @@ function withRecalled(page: Recollection, fix: Fix): Recollection {
   return { ...page, fixes: withFix(page.fixes, placeOf(page.fixes, fix).index, fix, Infinity) }
 }
 
-function onTimer(
-  state: SessionState,
-  message: TimerMessage,
-  turn: Turn,
-  options: SessionOptions,
-): Step<SessionState> {
-  const due = dueTimer(state, options)
-  // A ping that came in the meantime moved the timer: what was due then is not due now.
-  if (due?.timer !== message.timer || due.dueMs > turn.receivedMs) return { state, facts: [] }
-  const fired = due.timer === 'silent' ? { silent: true } : { overdue: true }
-  return { state: { ...state, ...fired }, facts: [timerFact(state, due, turn)] }
+function onTimer(state: SessionState, message: TimerMessage, turn: Turn): Step<SessionState> {
+  const fired = firedBy(state, message)
+  if (!fired) return { state, facts: [] }
+  return { state: fired.state, facts: [timerFact(state, fired.alert, message.dueMs, turn)] }
 }

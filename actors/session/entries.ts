@@ -1,3 +1,4 @@
+import type { TimerMessage } from '../kernel/behavior.ts'
 import { OrreryError } from '../kernel/errors.ts'
 import type { JournalEntry, JournalRecord } from '../kernel/journal.ts'
 import type { Delivery } from '../kernel/partition.ts'
@@ -32,8 +33,8 @@ export function retryEntry(
 }
 
 /** A due timer as an entry of the journal: a replay sees it fire at the same place. */
-export function timerEntry(key: string, timer: string, dueMs: number, nowMs: number): JournalEntry {
-  const payload = JSON.stringify({ key, timer, dueMs })
+export function timerEntry(key: string, timer: TimerMessage, nowMs: number): JournalEntry {
+  const payload = JSON.stringify({ key, ...timer })
   return { kind: 'timer', count: 1, receivedMs: nowMs, source: 'timer', payload }
 }
 
@@ -65,8 +66,8 @@ export function deliveryOf(
     case 'retry':
       return retried(record, partition, skipActors)
     case 'timer': {
-      const { key, timer, dueMs } = JSON.parse(decoder.decode(payload)) as TimerPayload
-      return { ...at, kind: 'timer', key, timer: { timer, dueMs }, applied: null }
+      const { key, ...timer } = JSON.parse(decoder.decode(payload)) as TimerPayload
+      return { ...at, kind: 'timer', key, timer, applied: null }
     }
     case 'trips':
       throw new OrreryError(
@@ -76,7 +77,7 @@ export function deliveryOf(
   }
 }
 
-type TimerPayload = { key: string; timer: string; dueMs: number }
+type TimerPayload = { key: string } & TimerMessage
 type DeadLetterPayload = Omit<DeadLetter, 'raw' | 'receivedMs' | 'source'> & { raw: string }
 
 function deadLetterOf(record: JournalRecord, partition: number): DeadLetterFact {

@@ -1,3 +1,4 @@
+import type { TimerMessage } from '../kernel/behavior.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { AppendOutcome, Journal } from '../kernel/journal.ts'
 import type { Partition } from '../kernel/partition.ts'
@@ -114,14 +115,14 @@ export class Intake<State> {
   }
 
   /** Sends a due timer to its actor by way of the journal; `settled` is told when it was handled, or not taken. */
-  fireTimer(key: string, timer: string, dueMs: number, settled: () => void): boolean {
+  fireTimer(key: string, timer: TimerMessage, settled: () => void): boolean {
     if (this.#stopped) return false
     const { journal, partition, clock } = this.#options
     const receivedMs = clock.nowMs()
-    return journal.append(timerEntry(key, timer, dueMs, receivedMs), (outcome) => {
+    return journal.append(timerEntry(key, timer, receivedMs), (outcome) => {
       if (!outcome.ok) return settled()
       const { offset } = outcome
-      const content = { key, timer: { timer, dueMs }, applied: settled }
+      const content = { key, timer, applied: settled }
       partition.enqueue({ kind: 'timer', ...content, offset, count: 1, receivedMs })
     })
   }
