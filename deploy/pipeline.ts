@@ -37,10 +37,10 @@ import { Upkeep } from './upkeep.ts'
 
 /** The one partition of the embedded profile. */
 const PARTITION = 0
-/** Committed pings that may wait for their turn: some seconds at full load. */
-const BACKLOG_PINGS_MAX = 200_000
+/** Committed pings that may wait for their turn: a second or two at full load. */
+const BACKLOG_PINGS_MAX = 100_000
 /** Pings taken between two looks at everything else: a tenth of a second's work. */
-const PINGS_PER_TURN_MAX = 20_000
+const PINGS_PER_TURN_MAX = 10_000
 const RETRY_AFTER_MS = 1_000
 /** A replay that takes longer goes on while senders are served. */
 const REPLAY_ALONE_MS = 2_000
