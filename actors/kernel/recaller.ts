@@ -9,6 +9,8 @@ import type { Log } from './telemetry.ts'
 
 /** Pause before a failed look into the past is tried again. */
 const RETRY_MS = 250
+/** A failure that lasts is logged again after this long. */
+const LOG_EVERY_MS = 60_000
 
 export type RecallerOptions<State, Message> = Readonly<{
   partition: number
@@ -27,6 +29,7 @@ export class Recaller<State, Message> {
   readonly #options: RecallerOptions<State, Message>
   readonly #waiting = new Set<Cell<State, Message>>()
   #asked: { cell: Cell<State, Message>; aroundUs: number }[] = []
+  #loggedMs = -Infinity
 
   #halted = false
 
@@ -81,10 +84,12 @@ export class Recaller<State, Message> {
         changed()
       },
       (cause: unknown) => {
-        log.warn(
-          { actors: asked.length, error: messageOf(cause) },
-          'look into the past failed, tried again',
-        )
+        const nowMs = clock.monotonicMs()
+        if (nowMs - this.#loggedMs >= LOG_EVERY_MS) {
+          this.#loggedMs = nowMs
+          const error = messageOf(cause)
+          log.warn({ actors: this.size, error }, 'looks into the past fail, tried again')
+        }
         clock.after(RETRY_MS, () => {
           this.#asked.push(...asked)
           changed()
