@@ -164,6 +164,27 @@ test('who is told to come again later is not read until then, and what was read 
   expect(ingest.offers).toHaveLength(1)
 })
 
+test('who is refused again and again is told to wait longer, until something was taken', async () => {
+  const { wire, ingest, clock, conversation } = open()
+  ingest.outcome = () => ({ ok: true, duplicates: null })
+  const refusal = () => ({ ok: false, code: 'busy', message: 'full', retryAfterMs: 100 }) as const
+  const send = async (): Promise<number> => {
+    conversation.receive(text())
+    await clock.advanceMs(0)
+    const told = JSON.parse(wire.sent.at(-1) ?? '').retry_after_ms ?? 0
+    await clock.advanceMs(told)
+    return told
+  }
+  ingest.refusal = refusal
+  const told: number[] = []
+  for (let count = 0; count < 5; count++) told.push(await send())
+  expect(told).toEqual([100, 200, 400, 800, 800])
+  ingest.refusal = () => null
+  expect(await send()).toBe(0)
+  ingest.refusal = refusal
+  expect(await send()).toBe(100)
+})
+
 test('a socket that is held and closes leaves no timer behind', () => {
   const { ingest, clock, conversation } = open()
   ingest.refusal = () => ({ ok: false, code: 'busy', message: 'full', retryAfterMs: 1_000 })

@@ -33,6 +33,7 @@ export type Around = Readonly<{
 
 const POLICY = { code: 1008, reason: 'Authentication failed' }
 const RETRY_HARD_MS = 1_000
+const DOUBLINGS_MAX = 3
 
 /**
  * One socket's side of PacketPulse's protocol: authentication, then exactly one reply a message, in
@@ -51,6 +52,7 @@ export class Conversation {
   /** When a sender that was told to come again later may do so; monotonic. */
   #backAtMs = -Infinity
   #cancelHold: (() => void) | null = null
+  #refusedInRow = 0
   /** True while it waits for its flush: kept by who flushes. */
   flushing = false
 
@@ -157,9 +159,10 @@ export class Conversation {
     }
     const refusal = intake.refusal()
     if (refusal) {
-      const { code, message: why, retryAfterMs } = refusal
-      this.#answer(data.length, notTaken(code, why, retryAfterMs))
-      this.#hold(retryAfterMs)
+      // Longer each time: refusing costs little, and still too much when everybody is refused every second.
+      const forMs = refusal.retryAfterMs * 2 ** Math.min(this.#refusedInRow++, DOUBLINGS_MAX)
+      this.#answer(data.length, notTaken(refusal.code, refusal.message, forMs))
+      this.#hold(forMs)
       return
     }
     const message = intake.read(data, sender)
@@ -185,7 +188,8 @@ export class Conversation {
     slot.close = close
     this.#around.intake.offer(message, sender, (outcome) => {
       this.#settle(slot, replyTo(message, outcome))
-      if (!outcome.ok) this.#hold(outcome.retryAfterMs)
+      if (outcome.ok) this.#refusedInRow = 0
+      else this.#hold(outcome.retryAfterMs)
     })
     if (!this.#paused && this.#isFull(1)) this.#pause()
   }
