@@ -1,4 +1,4 @@
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** Bounds of a person's own statement. */
@@ -34,12 +34,21 @@ const GRANTS = [
   'GRANT ALLOW SQL SECURITY NONE ON *.*',
 ]
 
+/**
+ * Free disk below which the engine takes no rows: a part that it writes onto a full disk can end without
+ * its marks, and then no question about the table is answered until the next start. On a small disk a share.
+ */
+const RESERVE_BYTES = 67_108_864
+const RESERVE_SHARE = 32
+
 /** Writes the engine's configuration into its directory; the path is for `--config-file`. */
 export async function writeChdbConfig(directory: string, memoryBytesMax: number): Promise<string> {
   const usersPath = join(directory, 'users.xml')
   const configPath = join(directory, 'config.xml')
   const grants = GRANTS.map((grant) => `<query>${grant}</query>`).join('')
   const markCacheBytes = Math.min(134_217_728, Math.floor(memoryBytesMax / 8))
+  const { blocks, bsize } = await statfs(directory)
+  const reserveBytes = Math.min(RESERVE_BYTES, Math.floor((blocks * bsize) / RESERVE_SHARE))
   await writeFile(
     usersPath,
     `<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>` +
@@ -50,7 +59,9 @@ export async function writeChdbConfig(directory: string, memoryBytesMax: number)
     configPath,
     `<clickhouse><users_config>${xml(usersPath)}</users_config>` +
       `<max_server_memory_usage>${memoryBytesMax}</max_server_memory_usage>` +
-      `<mark_cache_size>${markCacheBytes}</mark_cache_size></clickhouse>\n`,
+      `<mark_cache_size>${markCacheBytes}</mark_cache_size>` +
+      `<merge_tree><min_free_disk_bytes_to_perform_insert>${reserveBytes}` +
+      `</min_free_disk_bytes_to_perform_insert></merge_tree></clickhouse>\n`,
   )
   await Promise.all([chmod(usersPath, 0o600), chmod(configPath, 0o600)])
   return configPath
