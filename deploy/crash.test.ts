@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { seededRandom } from '../actors/kernel/clock.ts'
@@ -54,6 +54,8 @@ test('ten kills in the middle of a run: what was acknowledged is in all three st
     ],
     { env: { PATH: process.env['PATH'] ?? '' }, stdout: 'ignore', stderr: 'ignore' },
   )
+  // A simulator that finds nobody at its start gives up.
+  while (!existsSync(record) || statSync(record).size === 0) await Bun.sleep(50)
   const random = seededRandom(11)
   for (let kill = 0; kill < 10; kill++) {
     // Real time: the moment of the kill is what is tried.
