@@ -42,7 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (code === 0 && options.dir === null) rmSync(root, { recursive: true, force: true })
     else
       say(
-        `records, logs and data are in ${root}${held.disk?.missing === null ? ' (the disk is disk.img)' : ''}`,
+        `records, logs and data are in ${root}${held.disk?.missing === null ? ' (the disk is disk.img on the disk lower.img)' : ''}`,
       )
   }
   return code
