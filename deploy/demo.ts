@@ -62,7 +62,7 @@ export class Demo {
       source: 'demo',
       receivedMs,
       payload,
-      pings,
+      messages: pings,
       deadLetters: [],
       countDuplicates: false,
     }

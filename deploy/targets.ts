@@ -8,7 +8,12 @@ function bytesOf(fact: Fact): number {
     case 'movement':
       return 250
     case 'pings':
+    case 'trips':
       return 50
+    case 'trip':
+      return 200
+    case 'windows':
+      return 200 + 250 * fact.windows.length
     case 'dead_letter':
       return 300 + fact.raw.length
     case 'header':

@@ -97,9 +97,9 @@ test('all refused, an empty or an unreadable body: 400 with reasons', async () =
 
 test('a repeated body is counted when asked for', async () => {
   const { ingest, post } = open()
-  ingest.outcome = ({ countDuplicates, pings }) => ({
+  ingest.outcome = ({ countDuplicates, messages }) => ({
     ok: true,
-    duplicates: countDuplicates ? pings.length : null,
+    duplicates: countDuplicates ? messages.length : null,
   })
   expect((await post(text(), NDJSON, '/ingest?duplicates=count')).body).toMatchObject({
     accepted: 1,

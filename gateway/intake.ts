@@ -66,7 +66,7 @@ export class Intake {
     sender.bucket.take(message.pings.length + message.refusedCount)
     const { receivedMs, pings, payload, deadLetters } = message
     this.#ports.ingest.offer(
-      { source: sender.source, receivedMs, payload, pings, deadLetters, countDuplicates },
+      { source: sender.source, receivedMs, payload, messages: pings, deadLetters, countDuplicates },
       (outcome) => {
         this.#count(message, outcome)
         done(outcome)

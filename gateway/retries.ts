@@ -148,10 +148,11 @@ export class DeadLetterRetries {
     const source = retrySource(letter.source)
     const message = readMessage(letter.raw, { receivedMs, source, limits: this.#options })
     const retry = retryOf(letter, message)
-    const { pings, payload } = message
+    const { pings: messages, payload } = message
     // Refused as a whole it stays the letter that it is; what is refused of a part becomes a letter of its own.
     const deadLetters = retry.outcome === 'partial' ? message.deadLetters : []
-    const offer = { source, receivedMs, payload, pings, deadLetters, countDuplicates: false, retry }
+    const base = { source, receivedMs, payload, messages, deadLetters }
+    const offer = { ...base, countDuplicates: false, retry }
     const outcome = await new Promise<OfferOutcome>((resolve) =>
       this.#ports.ingest.offer(offer, resolve),
     )

@@ -57,7 +57,7 @@ export class TestIngest implements Ingest {
   }
 
   get pingCount(): number {
-    return this.offers.reduce((sum, offer) => sum + offer.pings.length, 0)
+    return this.offers.reduce((sum, offer) => sum + offer.messages.length, 0)
   }
 
   get deadLetterCodes(): readonly string[] {

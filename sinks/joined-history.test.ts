@@ -24,7 +24,7 @@ const movement = (offset: number, eventTimeUs: number, sessionId = 's'): Movemen
   late: false,
 })
 const fixAt = (eventTimeUs: number) => ({ eventTimeUs, status: 'en_route', lat: 38, lng: 23 })
-const request = { sessionId: 's', partition: 0, eventTimeUs: 50, beforeOffset: 10 }
+const request = { id: 's', partition: 0, eventTimeUs: 50, beforeOffset: 10 }
 
 async function timesOf(
   page: HistoryPage,

@@ -30,7 +30,7 @@ export function joinedHistory(stored: StoredHistory, onTheirWay: FactsOnTheirWay
       const pages = await stored.load(requests, { storedThrough })
       return pages.map((page, index) => {
         const request = requests[index]
-        return request ? withRecent(page, request, recent.get(request.sessionId) ?? []) : page
+        return request ? withRecent(page, request, recent.get(request.id) ?? []) : page
       })
     },
   }
@@ -43,7 +43,7 @@ function recentFixes(
   requests: readonly HistoryRequest[],
   storedThrough: number,
 ): ReadonlyMap<string, RecentFix[]> {
-  const recent = new Map(requests.map((request): [string, RecentFix[]] => [request.sessionId, []]))
+  const recent = new Map(requests.map((request): [string, RecentFix[]] => [request.id, []]))
   for (const fact of facts) {
     if (fact.kind !== 'movement' || fact.offset <= storedThrough) continue
     const { eventTimeUs, status, lat, lng } = fact

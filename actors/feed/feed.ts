@@ -143,6 +143,9 @@ export class Feed {
       case 'pings':
       case 'dead_letter':
       case 'retry':
+      case 'trips':
+      case 'trip':
+      case 'windows':
         return true
     }
   }

@@ -157,9 +157,7 @@ test('an actor that looks into its past waits alone, and holds the derived water
   await clock.advanceMs(0)
   expect(said()).toEqual(['0:new', '3:other'])
   expect([derived.watermark, received.watermark]).toEqual([0, 3])
-  expect(asked[0]?.requests).toEqual([
-    { sessionId: 'a', partition: 0, eventTimeUs: 7, beforeOffset: 1 },
-  ])
+  expect(asked[0]?.requests).toEqual([{ id: 'a', partition: 0, eventTimeUs: 7, beforeOffset: 1 }])
   asked[0]?.answer([PAGE])
   await clock.advanceMs(0)
   expect(said()).toEqual(['0:new', '3:other', '1:old', '2:newer'])

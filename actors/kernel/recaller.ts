@@ -69,7 +69,7 @@ export class Recaller<State, Message> {
     this.#asked = []
     const { partition, history, clock, log, changed } = this.#options
     const requests = asked.map(({ cell, aroundUs }): HistoryRequest => ({
-      sessionId: cell.id,
+      id: cell.id,
       partition,
       eventTimeUs: aroundUs,
       beforeOffset: cell.waitingOffset ?? 0,

@@ -1,4 +1,6 @@
 import type { Status } from './ping.ts'
+import type { Trip } from './trip.ts'
+import type { LateMark, RegionTotals, RegionWindow } from './window.ts'
 
 /** Address of an actor. */
 export type ActorKey = `session:${string}` | `region:${string}`
@@ -121,9 +123,56 @@ export type PingsFact = FactName &
     payload: Uint8Array | string
   }>
 
-/** Everything an actor, or the journal itself, can say. */
-export type Fact =
+/** A frame of accepted trips as received, for bronze; as `PingsFact`. */
+export type TripsFact = Omit<PingsFact, 'kind'> & Readonly<{ kind: 'trips' }>
+
+/** A frame of accepted messages as received. */
+export type FrameFact = PingsFact | TripsFact
+
+/** A trip that is no repeat; its offset is the trip's own. Append-only. */
+export type TripFact = FactName &
+  Readonly<{
+    kind: 'trip'
+    trip: Trip
+    /** Its one-minute window was final when it came: the watermark had passed the window's end. */
+    late: boolean
+    /** False when that window was no longer held, and the trip is not in it. */
+    counted: boolean
+    receivedMs: number
+  }>
+
+/**
+ * What changed in a region's windows since it last said so; one a region and frame, under the name of the
+ * frame's last message with the region's own part (see `windowsPart`).
+ */
+export type WindowsFact = FactName &
+  Readonly<{
+    kind: 'windows'
+    regionId: number
+    windows: readonly RegionWindow[]
+    lateMarks: readonly LateMark[]
+    totals: RegionTotals
+    /** Of the partition, when this was said: its newest event time less the bound and a millisecond. */
+    watermarkMs: number
+    receivedMs: number
+  }>
+
+/** The place of a region's `WindowsFact` within its offset: part 0 is the trip's. */
+export function windowsPart(regionId: number): number {
+  return 1 + regionId
+}
+
+/** Everything an actor, or the journal itself, can say of sessions. */
+export type SessionFact =
   HeaderFact | StatusFact | MovementFact | AlertFact | DeadLetterFact | RetryFact | PingsFact
+
+/** Everything that can be said of trips and their regions. */
+export type RegionFact = TripFact | WindowsFact | DeadLetterFact | RetryFact | TripsFact
+
+export type Fact = SessionFact | RegionFact
+
+/** Partitions of sessions are numbered from 0, those of trips from here on: a name says which stream it is of. */
+export const TRIPS_PARTITION_FIRST = 1_000
 
 /** Why a message was refused, for its sender and for the dead letter. */
 export type Refusal = Readonly<{

@@ -1,20 +1,27 @@
 import type { DeadLetter, Retry } from './fact.ts'
 import type { Ping } from './ping.ts'
+import type { Trip } from './trip.ts'
 
-/** One message of a sender, checked: pings to accept, and what was refused. */
-export type Offer = Readonly<{
+/** What a sender sent at once, checked: messages (pings, trips) to accept, and what was refused. */
+export type Offer<Message = Ping> = Readonly<{
   /** Name of the key it came with. */
   source: string
   receivedMs: number
-  /** JSON text of exactly `pings`, as received: an object, an array or NDJSON. */
+  /** JSON text of exactly `messages`, as received: an object, an array or NDJSON. */
   payload: Uint8Array | string
-  pings: readonly Ping[]
+  messages: readonly Message[]
   deadLetters: readonly DeadLetter[]
   /** Wait until the actors have seen it, and count repeats; slower. */
   countDuplicates: boolean
-  /** It is a dead letter, read again: the pings and what came of it are journaled as one entry, after `deadLetters`. */
+  /** It is a dead letter, read again: the messages and what came of it are journaled as one entry, after `deadLetters`. */
   retry?: Retry
 }>
+
+/** The way in for trips. */
+export interface TripsIngest extends Ingest<Trip> {
+  /** Closes what is open: a message of the journal like any other, answered when it is on disk and handled. */
+  flush(source: string, receivedMs: number, done: (outcome: OfferOutcome) => void): void
+}
 
 /** What became of an offer: on disk (and counted), or not taken at all. */
 export type OfferOutcome = Readonly<{ ok: true; duplicates: number | null }> | NotTaken
@@ -28,8 +35,8 @@ export type NotTaken = Readonly<{
 }>
 
 /** The way in. `done` is called exactly once, possibly at once. */
-export interface Ingest {
-  offer(offer: Offer, done: (outcome: OfferOutcome) => void): void
+export interface Ingest<Message = Ping> {
+  offer(offer: Offer<Message>, done: (outcome: OfferOutcome) => void): void
   /** What any offer would be told now, or null: asked before a message is read, which costs more than a refusal. */
   refusal?(): NotTaken | null
 }

@@ -23,13 +23,13 @@ export function deadLetterEntry(letter: DeadLetter): JournalEntry {
  * is no crash between them. The pings take the first offsets, what came of it the last.
  */
 export function retryEntry(
-  { pings, payload, receivedMs, source }: Offer,
+  { messages, payload, receivedMs, source }: Offer,
   retry: Retry,
 ): JournalEntry & Readonly<{ payload: Uint8Array }> {
   const head = Buffer.from(`${JSON.stringify(retry)}\n`)
   const body = typeof payload === 'string' ? Buffer.from(payload) : payload
   const bytes = new Uint8Array(Buffer.concat([head, body]))
-  return { kind: 'retry', count: pings.length + 1, receivedMs, source, payload: bytes }
+  return { kind: 'retry', count: messages.length + 1, receivedMs, source, payload: bytes }
 }
 
 /** A due timer as an entry of the journal: a replay sees it fire at the same place. */

@@ -27,7 +27,7 @@ const offer: Offer = {
   source: 'test',
   receivedMs: 5,
   payload: '{}',
-  pings: [PING],
+  messages: [PING],
   deadLetters: [],
   countDuplicates: false,
 }

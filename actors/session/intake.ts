@@ -78,14 +78,14 @@ export class Intake<State> {
   offer(offer: Offer, done: (outcome: OfferOutcome) => void): void {
     const refusal = this.refusal()
     if (refusal) {
-      this.#busy.add(offer.pings.length)
+      this.#busy.add(offer.messages.length)
       done(refusal)
       return
     }
-    this.#countTurn(Math.max(1, offer.pings.length))
+    this.#countTurn(Math.max(1, offer.messages.length))
     if (offer.retry) this.#offerRetry(offer, offer.retry, done)
     else if (offer.deadLetters.length > 0) this.#offerMixed(offer, done)
-    else if (offer.pings.length > 0) this.#offerPings(offer, done)
+    else if (offer.messages.length > 0) this.#offerPings(offer, done)
     else done({ ok: true, duplicates: offer.countDuplicates ? 0 : null })
   }
 
@@ -129,20 +129,20 @@ export class Intake<State> {
 
   /** Dead letters first: should the pings then find no room, the sender hears so and sends all of it again. */
   #offerMixed(offer: Offer, done: (outcome: OfferOutcome) => void): void {
-    let open = offer.deadLetters.length + (offer.pings.length > 0 ? 1 : 0)
+    let open = offer.deadLetters.length + (offer.messages.length > 0 ? 1 : 0)
     let worst: OfferOutcome = { ok: true, duplicates: offer.countDuplicates ? 0 : null }
     const one = (outcome: OfferOutcome): void => {
       if (!outcome.ok || (worst.ok && outcome.duplicates)) worst = outcome
       if (--open === 0) done(worst)
     }
     for (const letter of offer.deadLetters) this.#offerDeadLetter(letter, one)
-    if (offer.pings.length > 0) this.#offerPings(offer, one)
+    if (offer.messages.length > 0) this.#offerPings(offer, one)
   }
 
   /** What is refused of it goes first and for sure: with the retry on disk the letter is not looked at again. */
   #offerRetry(offer: Offer, retry: Retry, done: (outcome: OfferOutcome) => void): void {
     if (offer.deadLetters.length === 0) return this.#appendRetry(offer, retry, done)
-    this.#offerMixed({ ...offer, pings: [] }, (outcome) => {
+    this.#offerMixed({ ...offer, messages: [] }, (outcome) => {
       if (outcome.ok) this.#appendRetry(offer, retry, done)
       else done(outcome)
     })
@@ -153,7 +153,7 @@ export class Intake<State> {
     const entry = retryEntry(offer, retry)
     const taken = journal.append(entry, (outcome) => {
       if (!outcome.ok) return done(this.#failure(outcome))
-      this.#accepted.add(offer.pings.length)
+      this.#accepted.add(offer.messages.length)
       // As a replay would read it: retries are rare, and so there is but one way to understand them.
       partition.enqueue(deliveryOf({ ...entry, offset: outcome.offset }, journal.partition))
       done({ ok: true, duplicates: null })
@@ -188,8 +188,8 @@ export class Intake<State> {
 
   #offerPings(offer: Offer, done: (outcome: OfferOutcome) => void): void {
     const { journal, partition, clock } = this.#options
-    const { source, receivedMs, pings, payload } = offer
-    const count = pings.length
+    const { source, receivedMs, messages, payload } = offer
+    const count = messages.length
     const offeredMs = clock.monotonicMs()
     const taken = journal.append(
       { kind: 'pings', count, receivedMs, source, payload },
@@ -213,7 +213,7 @@ export class Intake<State> {
           : null
         partition.enqueue({
           kind: 'messages',
-          messages: pings,
+          messages,
           frame,
           applied,
           offset,

@@ -151,7 +151,7 @@ async function start({ journal, states, silver, bronze, clock }: Durable) {
             const fixes = [...all, ...derived.pending].filter(
               (fact) =>
                 fact.kind === 'movement' &&
-                fact.sessionId === request.sessionId &&
+                fact.sessionId === request.id &&
                 fact.offset < request.beforeOffset,
             )
             return {
@@ -219,7 +219,7 @@ function offerOf(pings: readonly Ping[]): Offer {
     source: 'test',
     receivedMs: 5,
     payload: lines.join('\n'),
-    pings,
+    messages: pings,
     deadLetters: [],
     countDuplicates: false,
   }

@@ -83,7 +83,7 @@ function start(journal: Journal, clock: VirtualClock, poison: readonly string[] 
     })
     const base = { source: 'depot', receivedMs: MS, deadLetters: [], countDuplicates: false }
     const outcome = new Promise<OfferOutcome>((resolve) =>
-      intake.offer({ ...base, payload, pings, ...more }, resolve),
+      intake.offer({ ...base, payload, messages: pings, ...more }, resolve),
     )
     await clock.advanceMs(10)
     return outcome

@@ -43,8 +43,8 @@ beforeAll(async () => {
 })
 afterAll(() => engine.close())
 
-const request = (sessionId: string, afterUs: number, beforeOffset = 1_000) => ({
-  sessionId,
+const request = (id: string, afterUs: number, beforeOffset = 1_000) => ({
+  id,
   partition: 0,
   eventTimeUs: BASE_US + afterUs,
   beforeOffset,

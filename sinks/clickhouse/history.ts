@@ -54,7 +54,7 @@ export class ClickHouseHistory {
     const statements: Map<string, HistoryRequest>[] = []
     const seen = new Map<string, number>()
     for (const request of requests) {
-      const key = `${request.partition} ${request.sessionId}`
+      const key = `${request.partition} ${request.id}`
       let place = seen.get(key) ?? 0
       while ((statements[place]?.size ?? 0) >= this.#limits.requestsMax) place += 1
       const statement = statements[place] ?? new Map<string, HistoryRequest>()
@@ -69,7 +69,7 @@ export class ClickHouseHistory {
    * what it costs is the parts, not the sessions.
    */
   #sql(requests: readonly HistoryRequest[], storedThrough: number): string {
-    const ids = requests.map(({ sessionId }) => sqlText(sessionId)).join(', ')
+    const ids = requests.map(({ id }) => sqlText(id)).join(', ')
     const list = (of: (request: HistoryRequest, index: number) => number): string =>
       `CAST([${requests.map((request, index) => sqlInt(of(request, index))).join(', ')}], 'Array(Int64)')`
     const through = list(({ beforeOffset }) => Math.min(storedThrough, beforeOffset - 1))
@@ -105,10 +105,10 @@ export class ClickHouseHistory {
 
   /** The fixes at exactly the event time of a request, when they are too many for a page's side. */
   async #allAt(request: HistoryRequest, storedThrough: number): Promise<Fix[]> {
-    const { sessionId, partition, eventTimeUs, beforeOffset } = request
+    const { id, partition, eventTimeUs, beforeOffset } = request
     const rows = await this.#engine.query(
       `SELECT 0, 0, event_time_us, status, current_lat, current_lon FROM session_movements ` +
-        `WHERE session_id = ${sqlText(sessionId)} AND event_time_us = ${sqlInt(eventTimeUs)} ` +
+        `WHERE session_id = ${sqlText(id)} AND event_time_us = ${sqlInt(eventTimeUs)} ` +
         `AND timestamp = fromUnixTimestamp64Milli(toInt64(${sqlInt(Math.floor(eventTimeUs / 1_000))}), 'UTC') ` +
         `AND \`partition\` = ${sqlInt(partition)} ` +
         `AND toInt64(\`offset\`) <= ${sqlInt(Math.min(storedThrough, beforeOffset - 1))} ` +

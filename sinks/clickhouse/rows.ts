@@ -33,7 +33,12 @@ export const FACT_TABLES = [
 
 /** True for a fact that has a table here. */
 export function isSilver(fact: Fact): fact is SilverFact {
-  return fact.kind !== 'pings'
+  return (
+    fact.kind !== 'pings' &&
+    fact.kind !== 'trips' &&
+    fact.kind !== 'trip' &&
+    fact.kind !== 'windows'
+  )
 }
 
 /** Gathers the rows of a batch, one set of columns a table; the memory serves the next batch again. */

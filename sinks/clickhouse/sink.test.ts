@@ -117,6 +117,9 @@ function fingerprint(fact: Fact): string {
           fact.receivedMs,
         ]
       case 'pings':
+      case 'trips':
+      case 'trip':
+      case 'windows':
         return []
       default:
         return assertNever(fact)

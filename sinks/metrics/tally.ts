@@ -32,6 +32,11 @@ export class Tally {
       case 'retry':
         // Its pings are counted as those of any frame.
         return undefined
+      case 'trips':
+      case 'trip':
+      case 'windows':
+        // Regions have figures of their own.
+        return undefined
       default:
         return assertNever(fact)
     }
