@@ -18,10 +18,15 @@ const FACT_NAME = `
   \`offset\` UInt64,
   \`part\` UInt32`
 
-const KEPT = `
-  non_replicated_deduplication_window = 10000,
+/** A merged part is synced too: a power cut would leave it with holes, and its source parts go before long. */
+const SYNCED = `
   fsync_after_insert = 1,
-  fsync_part_directory = 1`
+  fsync_part_directory = 1,
+  min_rows_to_fsync_after_merge = 1,
+  min_compressed_bytes_to_fsync_after_merge = 1`
+
+const KEPT = `
+  non_replicated_deduplication_window = 10000,${SYNCED}`
 
 /** Finds what is stored above an offset without reading the table. */
 const OFFSET_INDEX = 'INDEX offset_range `offset` TYPE minmax GRANULARITY 4'
@@ -121,7 +126,7 @@ SETTINGS${KEPT}`,
   written_at DateTime64(3, 'UTC') DEFAULT now64(3)
 ) ENGINE = ReplacingMergeTree(\`offset\`)
 ORDER BY (sink, \`partition\`)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`,
+SETTINGS${SYNCED}`,
   ]
 }
 
