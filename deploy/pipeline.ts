@@ -6,7 +6,10 @@ import { systemClock } from '../actors/kernel/clock.ts'
 import { Directory } from '../actors/kernel/directory.ts'
 import { systemDisk } from '../actors/kernel/disk.ts'
 import { messageOf } from '../actors/kernel/errors.ts'
+import { Intake } from '../actors/kernel/intake.ts'
 import { Partition } from '../actors/kernel/partition.ts'
+import { planRecovery } from '../actors/kernel/recover.ts'
+import { Replay } from '../actors/kernel/replay.ts'
 import { SegmentJournal } from '../actors/kernel/segment-journal.ts'
 import { SqliteStateStore } from '../actors/kernel/sqlite-state-store.ts'
 import { Sweep } from '../actors/kernel/sweep.ts'
@@ -14,9 +17,7 @@ import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
 import { sessionBehavior } from '../actors/session/behavior.ts'
-import { Intake } from '../actors/session/intake.ts'
-import { planRecovery } from '../actors/session/recover.ts'
-import { Replay } from '../actors/session/replay.ts'
+import { PINGS } from '../actors/session/frames.ts'
 import type { SessionState } from '../actors/session/state.ts'
 import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { openChdb } from '../sinks/clickhouse/chdb-engine.ts'
@@ -64,8 +65,8 @@ export type PipelineParts = Readonly<{
   engine: ClickHouse
   directory: Directory<SessionState, Ping>
   partition: Partition<SessionState, Ping>
-  replay: Replay<SessionState>
-  intake: Intake<SessionState>
+  replay: Replay<Ping>
+  intake: Intake<Ping>
   bronze: SinkActor<PingsFact>
   silver: SinkActor<Fact>
   metrics: SinkActor<Fact>
@@ -114,14 +115,14 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     retryAfterMs: RETRY_AFTER_MS,
   }
   const overloaded = options.overloaded ?? (() => null)
-  const replay = new Replay({ journal, partition, clock: systemClock, log }, plan)
+  const replay = new Replay({ journal, partition, frames: PINGS, clock: systemClock, log }, plan)
   telemetry
     .gauge('orrery_replay_messages', 'Messages that this start had to replay from the journal')
     .set(replay.total)
   telemetry
     .gauge('orrery_replay_behind', 'Messages on disk that are still to be replayed')
     .from(() => replay.behind)
-  const ports = { journal, partition: replay, clock: systemClock, telemetry }
+  const ports = { journal, partition: replay, frames: PINGS, clock: systemClock, telemetry }
   const intake = new Intake({ ...ports, limits, overloaded })
   const parts = { ...stores, directory, partition, replay, intake }
   options.prepare?.(parts)

@@ -1,15 +1,16 @@
 import { Checkpoint } from '../actors/kernel/checkpoint.ts'
 import { seededRandom, type VirtualClock } from '../actors/kernel/clock.ts'
 import { Directory } from '../actors/kernel/directory.ts'
+import { Intake } from '../actors/kernel/intake.ts'
 import { Partition } from '../actors/kernel/partition.ts'
+import { planRecovery } from '../actors/kernel/recover.ts'
+import { Replay } from '../actors/kernel/replay.ts'
 import { SegmentJournal } from '../actors/kernel/segment-journal.ts'
 import { Sweep } from '../actors/kernel/sweep.ts'
 import { type Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
-import { Intake } from '../actors/session/intake.ts'
-import { planRecovery } from '../actors/session/recover.ts'
-import { Replay } from '../actors/session/replay.ts'
+import { PINGS } from '../actors/session/frames.ts'
 import type { SessionState } from '../actors/session/state.ts'
 import { ClickHouseHistory } from '../sinks/clickhouse/history.ts'
 import { CLICKHOUSE_LIMITS, ClickHouseSink } from '../sinks/clickhouse/sink.ts'
@@ -54,7 +55,7 @@ export type LifeOptions = Readonly<{
 /** One life of the process: everything from offers to the three stores, joined as the real one is. */
 export type Life = Readonly<{
   mortal: Mortal
-  intake: Intake<SessionState>
+  intake: Intake<Ping>
   partition: Partition<SessionState, Ping>
   directory: Directory<SessionState, Ping>
   journal: SegmentJournal
@@ -64,7 +65,7 @@ export type Life = Readonly<{
   upkeep: SimUpkeep
   checkpoint: Checkpoint<SessionState, Ping>
   telemetry: Telemetry
-  replay: Replay<SessionState>
+  replay: Replay<Ping>
   replayed: Promise<void>
 }>
 
@@ -111,15 +112,15 @@ export async function openLife(options: LifeOptions): Promise<Life> {
     },
     recovery.replayFrom - 1,
   )
-  const replay = new Replay<SessionState>(
+  const replay = new Replay<Ping>(
     {
-      ...{ journal, partition, clock, log },
+      ...{ journal, partition, frames: PINGS, clock, log },
       limits: { aheadMax: limits.replayAheadMax, heldMax: limits.replayHeldMax },
     },
     recovery,
   )
-  const intake = new Intake<SessionState>({
-    ...{ journal, clock, telemetry },
+  const intake = new Intake<Ping>({
+    ...{ journal, frames: PINGS, clock, telemetry },
     partition: replay,
     limits: { backlogMax: limits.backlogMax, retryAfterMs: 300 },
   })
@@ -238,7 +239,7 @@ type SweepPorts = Readonly<{
     telemetry: Telemetry
   }>
   states: ConstructorParameters<typeof Directory>[1]
-  intake: Intake<SessionState>
+  intake: Intake<Ping>
   partition: Partition<SessionState, Ping>
   isRecovered: () => boolean
 }>

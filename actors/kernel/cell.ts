@@ -1,14 +1,15 @@
-import type { PingsFact } from '../model/fact.ts'
-import type { TimerMessage } from './behavior.ts'
+import type { FrameFact } from '../model/fact.ts'
+import type { Tide, TimerMessage } from './behavior.ts'
 import type { Mailbox } from './mailbox.ts'
 
 /** A message on its way to an actor. */
 export type Letter<Message> = Readonly<{
   offset: number
   receivedMs: number
-  content: Readonly<{ message: Message }> | Readonly<{ timer: TimerMessage }>
-  /** The frame that it came in, as received; null for a timer. */
-  frame: PingsFact | null
+  content:
+    Readonly<{ message: Message }> | Readonly<{ timer: TimerMessage }> | Readonly<{ tide: Tide }>
+  /** The frame that it came in, as received; null for a timer and for a tide. */
+  frame: FrameFact | null
   /** Told when the turn is over; for senders that wait for it. */
   applied: ((duplicate: boolean) => void) | null
 }>
@@ -24,6 +25,8 @@ export class Cell<State, Message> {
   storedOffset: number
   /** Letters that wait for a look into the past; null while none is under way. */
   waiting: Mailbox<Letter<Message>> | null = null
+  /** Had a message since the tide that it heard of last, or was woken with one in its state. */
+  touched = true
   /** Had a message since the sweep came by last. */
   recent = true
   /** Wall clock of its last message, for passivation by idleness. */

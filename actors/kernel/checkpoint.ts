@@ -1,3 +1,4 @@
+import type { HistoryPage } from '../model/history.ts'
 import type { Cell } from './cell.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
@@ -10,14 +11,16 @@ const STATES_PER_SAVE = 2_000
 /** Cells encoded before other work goes first: about a millisecond. */
 const CELLS_PER_SLICE = 250
 
-export type CheckpointOptions<State, Message> = Readonly<{
-  directory: Directory<State, Message>
+export type CheckpointOptions<State, Message, Page = HistoryPage> = Readonly<{
+  directory: Directory<State, Message, Page>
   store: StateStore
   clock: Clock
   log: Log
   telemetry: Telemetry
   /** Every message up to this offset has been handled. */
   handledThrough: () => number
+  /** What a replay from behind this offset must know of everything before it; stored with the mark. */
+  note?: (offset: number) => string
   /** Resolves when every sink of derived facts has acknowledged `offset`. */
   acknowledged: (offset: number) => Promise<void>
 }>
@@ -25,6 +28,12 @@ export type CheckpointOptions<State, Message> = Readonly<{
 /** The offset of the newest checkpoint: replay starts behind it; −1 for none. */
 export function readCheckpoint(store: StateStore): number {
   return readOffset(store, MARK)
+}
+
+/** What was noted with the newest checkpoint; empty for none. */
+export function readNote(store: StateStore): string {
+  const mark = store.loadMark(MARK)
+  return mark ? (new TextDecoder().decode(mark).split(' ')[1] ?? '') : ''
 }
 
 /** The offset below which no recovery can go any more: older states than it may have been dropped; −1 for none. */
@@ -44,7 +53,7 @@ export async function raiseFloor(store: StateStore, offset: number): Promise<voi
 
 function readOffset(store: StateStore, name: string): number {
   const mark = store.loadMark(name)
-  return mark ? Number(new TextDecoder().decode(mark)) : -1
+  return mark ? Number(new TextDecoder().decode(mark).split(' ')[0]) : -1
 }
 
 /**
@@ -53,13 +62,13 @@ function readOffset(store: StateStore, name: string): number {
  * stored states have seen: recovery drops states newer than the sinks (SPEC.md K6), and must then
  * find older ones that reach up to the mark.
  */
-export class Checkpoint<State, Message> {
-  readonly #options: CheckpointOptions<State, Message>
+export class Checkpoint<State, Message, Page = HistoryPage> {
+  readonly #options: CheckpointOptions<State, Message, Page>
   #running: Promise<number> | null = null
   #last: number
   readonly #took
 
-  constructor(options: CheckpointOptions<State, Message>) {
+  constructor(options: CheckpointOptions<State, Message, Page>) {
     this.#options = options
     this.#last = readCheckpoint(options.store)
     this.#took = options.telemetry.histogram(
@@ -91,7 +100,8 @@ export class Checkpoint<State, Message> {
     const states = await this.#storeChanged()
     // Passivation stores states too, and actors behind a waiting one are ahead of `through`.
     await acknowledged(Math.max(through, directory.storedThrough))
-    await store.saveMark(MARK, new TextEncoder().encode(String(through)))
+    const note = this.#options.note?.(through) ?? ''
+    await store.saveMark(MARK, new TextEncoder().encode(`${through} ${note}`.trimEnd()))
     this.#last = through
     const tookMs = clock.monotonicMs() - startedMs
     this.#took.observe(tookMs)

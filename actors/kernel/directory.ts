@@ -1,3 +1,4 @@
+import type { HistoryPage } from '../model/history.ts'
 import type { Behavior } from './behavior.ts'
 import { Cell } from './cell.ts'
 import type { Clock } from './clock.ts'
@@ -15,8 +16,8 @@ const ACTIVATION_BOUNDS_MS = [
  * All actors of one behavior in a partition that are awake, by id; the others are in the store, under
  * their address `<behavior>:<id>`.
  */
-export class Directory<State, Message> {
-  readonly #behavior: Behavior<State, Message>
+export class Directory<State, Message, Page = HistoryPage> {
+  readonly #behavior: Behavior<State, Message, Page>
   readonly #store: StateStore
   readonly #cells = new Map<string, Cell<State, Message>>()
   readonly #timing: Readonly<{ clock: Clock; tookMs: Histogram }> | null
@@ -26,7 +27,7 @@ export class Directory<State, Message> {
   storedThrough = -1
 
   constructor(
-    behavior: Behavior<State, Message>,
+    behavior: Behavior<State, Message, Page>,
     store: StateStore,
     watch?: Readonly<{ clock: Clock; telemetry: Telemetry }>,
   ) {

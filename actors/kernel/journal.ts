@@ -1,10 +1,10 @@
 import { OrreryError } from './errors.ts'
 
 /**
- * What an entry of the journal holds. `pings` takes an offset a ping, `retry` one more than it has pings; the
- * others take one.
+ * What an entry of the journal holds. `pings` and `trips` take an offset a message, `retry` one more than it
+ * has messages; the others take one.
  */
-export type EntryKind = 'pings' | 'dead_letter' | 'timer' | 'trips' | 'retry'
+export type EntryKind = 'pings' | 'dead_letter' | 'timer' | 'trips' | 'retry' | 'flush'
 
 /** One thing to append: a frame of pings, a dead letter, a timer that fired. */
 export type JournalEntry = Readonly<{

@@ -1,6 +1,6 @@
-import type { DeadLetterFact, Fact, PingsFact, RetryFact } from '../model/fact.ts'
-import type { History } from '../model/history.ts'
-import type { Behavior, TimerMessage } from './behavior.ts'
+import type { DeadLetterFact, Fact, FrameFact, RetryFact } from '../model/fact.ts'
+import type { History, HistoryPage } from '../model/history.ts'
+import type { Behavior, Tide, TimerMessage } from './behavior.ts'
 import type { Letter } from './cell.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
@@ -26,13 +26,22 @@ export type Delivery<Message> = Readonly<{ offset: number; count: number; receiv
     | Readonly<{
         kind: 'messages'
         messages: readonly Message[]
-        frame: PingsFact
+        frame: FrameFact
         /** The dead letter that these messages are from: said after the last of them, at an offset of its own. */
         retry?: RetryFact
+        /** How far the stream has come with them, where that means something: told after the last of them. */
+        tide?: Tide
         /** Told when every message was handled: how many were exact repeats. */
         applied: ((duplicates: number) => void) | null
       }>
     | Readonly<{ kind: 'fact'; fact: DeadLetterFact | RetryFact }>
+    | Readonly<{
+        kind: 'tide'
+        /** Null when only the offset counts. */
+        tide: Tide | null
+        /** Told when every actor has heard of it. */
+        applied: (() => void) | null
+      }>
     | Readonly<{
         kind: 'timer'
         key: string
@@ -45,13 +54,13 @@ export type Delivery<Message> = Readonly<{ offset: number; count: number; receiv
 /** Pause before a state that could not be read is asked for again. */
 const WAKE_RETRY_MS = 250
 
-export type PartitionOptions<State, Message> = Readonly<{
+export type PartitionOptions<State, Message, Page = HistoryPage> = Readonly<{
   partition: number
-  behavior: Behavior<State, Message>
+  behavior: Behavior<State, Message, Page>
   /** The id of the actor that a message is for. */
   idOf: (message: Message) => string
-  directory: Directory<State, Message>
-  history: History
+  directory: Directory<State, Message, Page>
+  history: History<Page>
   /** Takes frames as received (bronze): not held up by actors that look into their past. */
   received: FactTarget
   /** Takes what actors derive (silver, metrics, feed). */
@@ -67,9 +76,9 @@ export type PartitionOptions<State, Message> = Readonly<{
  * turns a slice, then other I/O goes first. An actor that must look into its past waits alone; the
  * others go on, and the derived watermark stays before its first waiting message (SPEC.md K1–K5).
  */
-export class Partition<State, Message> {
-  readonly #options: PartitionOptions<State, Message>
-  readonly #supervisor: Supervisor<State, Message>
+export class Partition<State, Message, Page = HistoryPage> {
+  readonly #options: PartitionOptions<State, Message, Page>
+  readonly #supervisor: Supervisor<State, Message, Page>
   /** Not bounded here: whoever offers messages asks for `backlog` first. */
   readonly #queue = new Mailbox<Delivery<Message>>(Number.MAX_SAFE_INTEGER)
   /** Place within the first delivery. */
@@ -81,11 +90,11 @@ export class Partition<State, Message> {
   #halted = false
   #backlog = 0
   #delivered: number
-  readonly #recaller: Recaller<State, Message>
+  readonly #recaller: Recaller<State, Message, Page>
   /** Who waits for progress, told after each slice. */
   #sliced: (() => void)[] = []
 
-  constructor(options: PartitionOptions<State, Message>, deliveredThrough: number) {
+  constructor(options: PartitionOptions<State, Message, Page>, deliveredThrough: number) {
     this.#options = options
     this.#delivered = deliveredThrough
     this.#supervisor = new Supervisor(options)
@@ -221,12 +230,21 @@ export class Partition<State, Message> {
   /** Handles up to `max` messages of the delivery from the current place on; how many it did. */
   #handle(delivery: Delivery<Message>, max: number): number {
     if (delivery.kind === 'fact') return 1
+    if (delivery.kind === 'tide') {
+      if (!this.#ebb(delivery, delivery.tide)) return 0
+      const { applied } = delivery
+      if (applied) void this.handled(delivery.offset).then(applied)
+      return 1
+    }
     if (delivery.kind === 'timer') {
       const content = { timer: delivery.timer }
       const id = this.#options.directory.idOf(delivery.key)
       return this.#deliver(id, delivery, delivery.offset, content, delivery.applied) ? 1 : 0
     }
     const until = Math.min(delivery.count, this.#position + max)
+    const { tide } = delivery
+    // The tide goes with the last message: there must be room for both.
+    if (tide && until === delivery.count && !this.#recaller.hasRoom(2)) return 0
     for (let index = this.#position; index < until; index++) {
       const message = delivery.messages[index]
       if (message === undefined) {
@@ -241,7 +259,25 @@ export class Partition<State, Message> {
         return index - this.#position
       }
     }
+    if (tide && until === delivery.count) this.#ebb(delivery, tide)
     return until - this.#position
+  }
+
+  /** Tells every actor that had a message, or has something to do at this watermark; false when one has no room. */
+  #ebb({ offset, count, receivedMs }: Delivery<Message>, tide: Tide | null): boolean {
+    const { behavior, directory } = this.#options
+    if (!tide) return true
+    if (!this.#recaller.hasRoom(1)) return false
+    const at = { offset: offset + count - 1, receivedMs }
+    const letter: Letter<Message> = { ...at, content: { tide }, frame: null, applied: null }
+    for (const cell of directory.cells()) {
+      if (cell.waiting) cell.waiting.offer(letter)
+      else if (cell.touched || tide.flush || behavior.ebbs?.(cell.state, tide.watermarkMs)) {
+        this.#supervisor.turn(cell, letter)
+        cell.touched = false
+      }
+    }
+    return true
   }
 
   #appliedOne(delivery: Delivery<Message>): Letter<Message>['applied'] {
@@ -271,7 +307,7 @@ export class Partition<State, Message> {
       this.#options.clock.after(WAKE_RETRY_MS, () => this.#schedule())
       return false
     }
-    cell.recent = true
+    cell.recent = cell.touched = true
     cell.lastReceivedMs = delivery.receivedMs
     if (cell.waiting) return cell.waiting.offer(letter)
     const aroundUs = this.#supervisor.recalls(cell, letter)

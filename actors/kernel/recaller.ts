@@ -1,4 +1,4 @@
-import type { History, HistoryPage, HistoryRequest } from '../model/history.ts'
+import type { History, HistoryRequest } from '../model/history.ts'
 import type { Behavior } from './behavior.ts'
 import type { Cell, Letter } from './cell.ts'
 import type { Clock } from './clock.ts'
@@ -12,11 +12,11 @@ const RETRY_MS = 250
 /** A failure that lasts is logged again after this long. */
 const LOG_EVERY_MS = 60_000
 
-export type RecallerOptions<State, Message> = Readonly<{
+export type RecallerOptions<State, Message, Page> = Readonly<{
   partition: number
-  behavior: Behavior<State, Message>
-  history: History
-  supervisor: Supervisor<State, Message>
+  behavior: Behavior<State, Message, Page>
+  history: History<Page>
+  supervisor: Supervisor<State, Message, Page>
   clock: Clock
   log: Log
   mailboxMax: number
@@ -25,21 +25,28 @@ export type RecallerOptions<State, Message> = Readonly<{
 }>
 
 /** Actors that look into their past: their letters wait, the page is fetched, and they go on. */
-export class Recaller<State, Message> {
-  readonly #options: RecallerOptions<State, Message>
+export class Recaller<State, Message, Page> {
+  readonly #options: RecallerOptions<State, Message, Page>
   readonly #waiting = new Set<Cell<State, Message>>()
   #asked: { cell: Cell<State, Message>; aroundUs: number }[] = []
   #loggedMs = -Infinity
 
   #halted = false
 
-  constructor(options: RecallerOptions<State, Message>) {
+  constructor(options: RecallerOptions<State, Message, Page>) {
     this.#options = options
   }
 
   /** Actors that wait. */
   get size(): number {
     return this.#waiting.size
+  }
+
+  /** True when every actor that waits takes so many letters more. */
+  hasRoom(letters: number): boolean {
+    for (const { waiting } of this.#waiting)
+      if (waiting && waiting.size + letters > waiting.max) return false
+    return true
   }
 
   /** The oldest message that waits, or Infinity. */
@@ -99,7 +106,7 @@ export class Recaller<State, Message> {
   }
 
   /** Goes on with an actor whose past is at hand, until its letters are done or it must look further. */
-  #resume(cell: Cell<State, Message>, page: HistoryPage): void {
+  #resume(cell: Cell<State, Message>, page: Page): void {
     const { behavior, supervisor } = this.#options
     cell.state = behavior.recalled(cell.state, page)
     for (let letter = cell.waiting?.peek(); letter; letter = cell.waiting?.peek()) {

@@ -35,13 +35,14 @@ export const GROUP_MAGIC = new Uint8Array([0xb7, 0x47, 0x52, 0x50])
 const GROUP_MAGIC_WORD = 0x505247b7
 const NAME = /^(\d{16})-(\d{8})\.segment$/
 
-const KINDS: readonly EntryKind[] = ['pings', 'dead_letter', 'timer', 'trips', 'retry']
+const KINDS: readonly EntryKind[] = ['pings', 'dead_letter', 'timer', 'trips', 'retry', 'flush']
 const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   pings: 0,
   dead_letter: 1,
   timer: 2,
   trips: 3,
   retry: 4,
+  flush: 5,
 }
 
 export type SegmentName = Readonly<{ firstOffset: number; generation: number }>

@@ -1,5 +1,5 @@
 import type { DeadLetterFact } from '../model/fact.ts'
-import { pingText } from '../model/frame.ts'
+import { messageText } from '../model/frame.ts'
 import type { Behavior, Step, Turn } from './behavior.ts'
 import type { Cell, Letter } from './cell.ts'
 import type { Directory } from './directory.ts'
@@ -7,10 +7,10 @@ import { messageOf, OrreryError } from './errors.ts'
 import type { FactTarget } from './partition.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
-type SupervisorOptions<State, Message> = Readonly<{
+type SupervisorOptions<State, Message, Page> = Readonly<{
   partition: number
-  behavior: Behavior<State, Message>
-  directory: Directory<State, Message>
+  behavior: Behavior<State, Message, Page>
+  directory: Directory<State, Message, Page>
   derived: FactTarget
   log: Log
   telemetry: Telemetry
@@ -19,20 +19,22 @@ type SupervisorOptions<State, Message> = Readonly<{
 /** How often a turn is tried, each time from the state before it. */
 const ATTEMPTS_MAX = 2
 const RAW_BYTES_MAX = 64 * 1024
+/** Several actors may fail at one tide, and the offset's first part is a message's: these are apart from both. */
+const TIDE_PART = 1_000_000
 
 /**
  * Runs turns and contains what they throw: the actor restarts from its state before the turn, and
  * when that does not help the message becomes a dead letter and the actor goes on without it.
  * Neighbours and the process are untouched.
  */
-export class Supervisor<State, Message> {
-  readonly #options: SupervisorOptions<State, Message>
+export class Supervisor<State, Message, Page> {
+  readonly #options: SupervisorOptions<State, Message, Page>
   readonly #turns
   readonly #duplicates
   readonly #restarts
   readonly #poisoned
 
-  constructor(options: SupervisorOptions<State, Message>) {
+  constructor(options: SupervisorOptions<State, Message, Page>) {
     this.#options = options
     const { telemetry } = options
     this.#turns = telemetry.counter('orrery_turns_total', 'Messages that actors have handled')
@@ -72,7 +74,7 @@ export class Supervisor<State, Message> {
 
   /** What the actor must look up first; a behavior that throws here throws in its turn again. */
   recalls(cell: Cell<State, Message>, letter: Letter<Message>): number | null {
-    if (letter.offset <= cell.offset || 'timer' in letter.content) return null
+    if (letter.offset <= cell.offset || !('message' in letter.content)) return null
     try {
       return this.#options.behavior.recalls(cell.state, letter.content.message)
     } catch {
@@ -82,7 +84,7 @@ export class Supervisor<State, Message> {
 
   /** One turn. A message that the state has seen already (a replay over a newer state) is passed over. */
   turn(cell: Cell<State, Message>, letter: Letter<Message>): void {
-    if (letter.offset <= cell.offset) {
+    if (hasSeen(cell, letter)) {
       letter.applied?.(false)
       return
     }
@@ -90,7 +92,7 @@ export class Supervisor<State, Message> {
     cell.offset = letter.offset
     if (!step) return
     cell.state = step.state
-    this.#turns.value++
+    if (!('tide' in letter.content)) this.#turns.value++
     if (step.duplicate) this.#duplicates.value++
     for (const fact of step.facts) this.#options.derived.accept(fact)
     letter.applied?.(step.duplicate ?? false)
@@ -102,9 +104,9 @@ export class Supervisor<State, Message> {
     const turn: Turn = { partition, offset, receivedMs }
     for (let attempt = 1; ; attempt++) {
       try {
-        return 'timer' in content
-          ? behavior.onTimer(cell.state, content.timer, turn)
-          : behavior.receive(cell.state, content.message, turn)
+        if ('message' in content) return behavior.receive(cell.state, content.message, turn)
+        if ('timer' in content) return behavior.onTimer(cell.state, content.timer, turn)
+        return behavior.onTide?.(cell.state, content.tide, turn) ?? null
       } catch (thrown) {
         if (attempt >= ATTEMPTS_MAX) {
           this.#giveUp(cell.id, letter, thrown)
@@ -127,7 +129,7 @@ export class Supervisor<State, Message> {
       kind: 'dead_letter',
       partition,
       offset: letter.offset,
-      part: 0,
+      part: 'tide' in letter.content ? TIDE_PART + this.#poisoned.value : 0,
       code: 'poison',
       path: '',
       expected: 'a message that the actor can handle',
@@ -145,7 +147,15 @@ export class Supervisor<State, Message> {
   }
 }
 
+/** A tide has the offset of the message before it, and to hear of it again changes nothing. */
+function hasSeen<State, Message>(
+  cell: Cell<State, Message>,
+  { offset, content }: Letter<Message>,
+): boolean {
+  return 'tide' in content ? offset < cell.offset : offset <= cell.offset
+}
+
 /** What is kept of a message that was given up: the ping as its sender wrote it, so that it can be read again. */
 function rawOf<Message>({ frame, offset, content }: Letter<Message>): string {
-  return (frame && pingText(frame, offset - frame.offset)) ?? JSON.stringify(content)
+  return (frame && messageText(frame, offset - frame.offset)) ?? JSON.stringify(content)
 }

@@ -104,7 +104,16 @@ type Registered = Readonly<{ name: string; help: string; labels: Labels; metric:
 
 /** All metrics of a process, by name and labels; the same name and labels give the same metric. */
 export class Telemetry {
-  readonly #metrics = new Map<string, Registered>()
+  #metrics = new Map<string, Registered>()
+  #labels: Labels = {}
+
+  /** The same metrics, each registered through it with these labels besides. */
+  labelled(labels: Labels): Telemetry {
+    const view = new Telemetry()
+    view.#metrics = this.#metrics
+    view.#labels = { ...this.#labels, ...labels }
+    return view
+  }
 
   counter(name: string, help: string, labels: Labels = {}): Counter {
     return this.#get(name, help, labels, Counter, () => new Counter())
@@ -131,10 +140,11 @@ export class Telemetry {
   #get<M extends Metric>(
     name: string,
     help: string,
-    labels: Labels,
+    own: Labels,
     kind: new (...args: never[]) => M,
     make: () => M,
   ): M {
+    const labels = { ...this.#labels, ...own }
     const key = `${name}${JSON.stringify(labels)}`
     const found = this.#metrics.get(key)
     if (found?.metric instanceof kind) return found.metric

@@ -1,4 +1,4 @@
-import type { PingsFact } from './fact.ts'
+import type { FrameFact } from './fact.ts'
 
 const decoder = new TextDecoder()
 
@@ -17,10 +17,10 @@ export function frameValues(
 }
 
 /** Values of frames that were asked for: a frame of which every ping is asked for is parsed once. */
-const parsed = new WeakMap<PingsFact, readonly unknown[]>()
+const parsed = new WeakMap<FrameFact, readonly unknown[]>()
 
-/** One ping of a frame as JSON, with every field that its sender gave it; null when the frame does not hold it. */
-export function pingText(frame: PingsFact, index: number): string | null {
+/** One message of a frame as JSON, with every field that its sender gave it; null when the frame does not hold it. */
+export function messageText(frame: FrameFact, index: number): string | null {
   try {
     const values = parsed.get(frame) ?? frameValues(frame.payload, frame.count)
     if (!values) return null

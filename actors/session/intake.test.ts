@@ -1,12 +1,13 @@
 import { expect, test } from 'bun:test'
 
 import { VirtualClock } from '../kernel/clock.ts'
+import { Intake } from '../kernel/intake.ts'
 import { MemoryJournal } from '../kernel/memory-journal.ts'
 import type { Delivery } from '../kernel/partition.ts'
 import { Telemetry } from '../kernel/telemetry.ts'
 import type { Offer, OfferOutcome } from '../model/offer.ts'
 import type { Ping } from '../model/ping.ts'
-import { Intake } from './intake.ts'
+import { PINGS } from './frames.ts'
 
 const PING: Ping = {
   deviceId: 'd',
@@ -40,6 +41,7 @@ function open() {
   let overload: string | null = null
   const intake = new Intake({
     journal,
+    frames: PINGS,
     partition: actors,
     clock,
     telemetry: new Telemetry(),

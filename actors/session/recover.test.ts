@@ -5,11 +5,14 @@ import fc from 'fast-check'
 import { Checkpoint, raiseFloor } from '../kernel/checkpoint.ts'
 import { VirtualClock } from '../kernel/clock.ts'
 import { Directory } from '../kernel/directory.ts'
+import { Intake } from '../kernel/intake.ts'
 import type { JournalRecord } from '../kernel/journal.ts'
 import { MemoryJournal } from '../kernel/memory-journal.ts'
 import { MemoryStateStore } from '../kernel/memory-state-store.ts'
 import { Partition } from '../kernel/partition.ts'
 import type { FactTarget } from '../kernel/partition.ts'
+import { planRecovery } from '../kernel/recover.ts'
+import { Replay } from '../kernel/replay.ts'
 import { Sweep } from '../kernel/sweep.ts'
 import { silentLog, Telemetry } from '../kernel/telemetry.ts'
 import type { Fact } from '../model/fact.ts'
@@ -17,9 +20,7 @@ import type { Offer, OfferOutcome } from '../model/offer.ts'
 import type { Ping } from '../model/ping.ts'
 import { naiveIsoUs } from '../model/time.ts'
 import { sessionBehavior } from './behavior.ts'
-import { Intake } from './intake.ts'
-import { planRecovery } from './recover.ts'
-import { Replay } from './replay.ts'
+import { PINGS } from './frames.ts'
 
 const nameOf = (fact: Fact): string => `${fact.offset}.${fact.part}`
 
@@ -167,9 +168,13 @@ async function start({ journal, states, silver, bronze, clock }: Durable) {
     plan.replayFrom - 1,
   )
   const limits = { aheadMax: 10, heldMax: 20 }
-  const replay = new Replay({ journal, partition, clock, log: silentLog, limits }, plan)
+  const replay = new Replay(
+    { journal, partition, frames: PINGS, clock, log: silentLog, limits },
+    plan,
+  )
   const intake = new Intake({
     journal,
+    frames: PINGS,
     partition: replay,
     clock,
     telemetry: ports.telemetry,

@@ -3,6 +3,8 @@ import { expect, test } from 'bun:test'
 import type { Behavior } from '../kernel/behavior.ts'
 import { VirtualClock } from '../kernel/clock.ts'
 import { Directory } from '../kernel/directory.ts'
+import { deliveryOf } from '../kernel/entries.ts'
+import { Intake } from '../kernel/intake.ts'
 import type { Journal } from '../kernel/journal.ts'
 import { MemoryJournal } from '../kernel/memory-journal.ts'
 import { MemoryStateStore } from '../kernel/memory-state-store.ts'
@@ -13,8 +15,7 @@ import type { DeadLetter, DeadLetterFact, Fact, Retry } from '../model/fact.ts'
 import type { Offer, OfferOutcome } from '../model/offer.ts'
 import { parsePing, type Ping } from '../model/ping.ts'
 import { sessionBehavior } from './behavior.ts'
-import { deliveryOf } from './entries.ts'
-import { Intake } from './intake.ts'
+import { PINGS } from './frames.ts'
 import type { SessionState } from './state.ts'
 
 const MS = Date.UTC(2026, 10, 21)
@@ -71,7 +72,7 @@ function start(journal: Journal, clock: VirtualClock, poison: readonly string[] 
     -1,
   )
   const limits = { backlogMax: 1_000, retryAfterMs: 1 }
-  const intake = new Intake({ journal, partition, clock, telemetry, limits })
+  const intake = new Intake({ journal, partition, frames: PINGS, clock, telemetry, limits })
   const offer = async (
     wires: readonly object[],
     more: Partial<Offer> = {},
@@ -129,7 +130,7 @@ test('a retry and its pings are one entry, and a replay says of it what the firs
   ])
 
   const again = start(journal, clock)
-  for await (const record of journal.read(0)) again.partition.enqueue(deliveryOf(record, 0))
+  for await (const record of journal.read(0)) again.partition.enqueue(deliveryOf(record, 0, PINGS))
   await clock.advanceMs(10)
   expect(named(again.derived.facts)).toEqual(named(live.derived.facts))
   expect(again.derived.facts.filter(({ kind }) => kind !== 'pings')).toEqual(

@@ -1,15 +1,19 @@
-import type { TimerMessage } from '../kernel/behavior.ts'
-import { OrreryError } from '../kernel/errors.ts'
-import type { JournalEntry, JournalRecord } from '../kernel/journal.ts'
-import type { Delivery } from '../kernel/partition.ts'
-import type { DeadLetter, DeadLetterFact, PingsFact, Retry, RetryFact } from '../model/fact.ts'
+import type { DeadLetter, DeadLetterFact, FrameFact, Retry, RetryFact } from '../model/fact.ts'
 import { frameValues } from '../model/frame.ts'
 import type { Offer } from '../model/offer.ts'
-import { parseAccepted } from '../model/ping.ts'
-import type { Ping } from '../model/ping.ts'
+import type { Tide, TimerMessage } from './behavior.ts'
+import { OrreryError } from './errors.ts'
+import type { JournalEntry, JournalRecord } from './journal.ts'
+import type { Delivery } from './partition.ts'
 
 const decoder = new TextDecoder()
 const LINE_FEED = 10
+
+/** What a stream's frames hold, and how one message of them is read that was accepted once. */
+export type FrameKind<Message> = Readonly<{
+  kind: FrameFact['kind']
+  parse: (value: unknown) => Message
+}>
 
 /** A dead letter as an entry of the journal: durable before its sender hears of it. */
 export function deadLetterEntry(letter: DeadLetter): JournalEntry {
@@ -23,7 +27,7 @@ export function deadLetterEntry(letter: DeadLetter): JournalEntry {
  * is no crash between them. The pings take the first offsets, what came of it the last.
  */
 export function retryEntry(
-  { messages, payload, receivedMs, source }: Offer,
+  { messages, payload, receivedMs, source }: Offer<unknown>,
   retry: Retry,
 ): JournalEntry & Readonly<{ payload: Uint8Array }> {
   const head = Buffer.from(`${JSON.stringify(retry)}\n`)
@@ -38,42 +42,41 @@ export function timerEntry(key: string, timer: TimerMessage, nowMs: number): Jou
   return { kind: 'timer', count: 1, receivedMs: nowMs, source: 'timer', payload }
 }
 
+/** A flush as an entry of the journal: a replay sees it at the same place. */
+export function flushEntry(source: string, receivedMs: number): JournalEntry {
+  return { kind: 'flush', count: 1, receivedMs, source, payload: '' }
+}
+
+/** What a flush means; how far the stream has come is known to who hands it on. */
+export const FLUSH: Tide = { watermarkMs: -Infinity, flush: true }
+
 /** What a record of the journal means to the actors. With `skipActors` only its frame is wanted. */
-export function deliveryOf(
+export function deliveryOf<Message>(
   record: JournalRecord,
   partition: number,
+  frames: FrameKind<Message>,
   skipActors = false,
-): Delivery<Ping> {
-  const { offset, count, receivedMs, source, payload } = record
+): Delivery<Message> {
+  const { offset, count, receivedMs, payload } = record
   const at = { offset, count, receivedMs }
   switch (record.kind) {
-    case 'pings': {
-      const frame = {
-        kind: 'pings',
-        partition,
-        offset,
-        part: 0,
-        count,
-        receivedMs,
-        source,
-        payload,
-      } as const
-      const messages = skipActors ? [] : messagesOf(frame)
+    case 'pings':
+    case 'trips': {
+      if (record.kind !== frames.kind) throw notOurs(record)
+      const frame = frameOf(record, partition, frames.kind)
+      const messages = skipActors ? [] : messagesOf(frame, frames)
       return { ...at, kind: 'messages', messages, frame, applied: null }
     }
     case 'dead_letter':
       return { ...at, kind: 'fact', fact: deadLetterOf(record, partition) }
     case 'retry':
-      return retried(record, partition, skipActors)
+      return retried(record, partition, frames, skipActors)
     case 'timer': {
       const { key, ...timer } = JSON.parse(decoder.decode(payload)) as TimerPayload
       return { ...at, kind: 'timer', key, timer, applied: null }
     }
-    case 'trips':
-      throw new OrreryError(
-        'journal_newer',
-        `offset ${offset}: entries of kind trips need a newer version`,
-      )
+    case 'flush':
+      return { ...at, kind: 'tide', tide: skipActors ? null : FLUSH, applied: null }
   }
 }
 
@@ -96,39 +99,59 @@ function deadLetterOf(record: JournalRecord, partition: number): DeadLetterFact 
   }
 }
 
-/** What a retry comes to: its pings as a frame like any other, and then what came of the letter. */
-function retried(record: JournalRecord, partition: number, skipActors: boolean): Delivery<Ping> {
+/** A frame as it stands in the journal. */
+export function frameOf(
+  {
+    offset,
+    count,
+    receivedMs,
+    source,
+    payload,
+  }: Omit<JournalRecord, 'payload' | 'kind'> & Pick<JournalEntry, 'payload'>,
+  partition: number,
+  kind: FrameFact['kind'],
+): FrameFact {
+  return { kind, partition, offset, part: 0, count, receivedMs, source, payload }
+}
+
+/** What a retry comes to: its messages as a frame like any other, and then what came of the letter. */
+function retried<Message>(
+  record: JournalRecord,
+  partition: number,
+  frames: FrameKind<Message>,
+  skipActors: boolean,
+): Delivery<Message> {
   const { offset, count, receivedMs, source, payload } = record
   const at = { offset, count, receivedMs }
   const headEnd = payload.indexOf(LINE_FEED)
   const retry = JSON.parse(decoder.decode(payload.subarray(0, headEnd))) as Retry
-  const pings = count - 1
+  const messageCount = count - 1
   const fact: RetryFact = {
     ...retry,
     kind: 'retry',
     partition,
-    offset: offset + pings,
+    offset: offset + messageCount,
     part: 0,
     receivedMs,
     source,
   }
-  if (pings === 0) return { ...at, kind: 'fact', fact }
-  const frame: PingsFact = {
-    kind: 'pings',
-    partition,
-    offset,
-    part: 0,
-    count: pings,
-    receivedMs,
-    source,
-    payload: payload.subarray(headEnd + 1),
-  }
-  const messages = skipActors ? [] : messagesOf(frame)
+  if (messageCount === 0) return { ...at, kind: 'fact', fact }
+  const body = { ...record, count: messageCount, payload: payload.subarray(headEnd + 1) }
+  const frame = frameOf(body, partition, frames.kind)
+  const messages = skipActors ? [] : messagesOf(frame, frames)
   return { ...at, kind: 'messages', messages, frame, retry: fact, applied: null }
 }
 
-function messagesOf({ payload, count }: PingsFact): readonly Ping[] {
+function messagesOf<Message>(
+  { kind, payload, count }: FrameFact,
+  { parse }: FrameKind<Message>,
+): readonly Message[] {
   const values = frameValues(payload, count)
-  if (values) return values.map(parseAccepted)
-  throw new OrreryError('journal_corrupt', `a frame of ${count} pings holds another number`)
+  if (values) return values.map(parse)
+  throw new OrreryError('journal_corrupt', `a frame of ${count} ${kind} holds another number`)
+}
+
+function notOurs({ offset, kind }: JournalRecord): OrreryError {
+  const message = `offset ${offset} holds ${kind}: this is the journal of another stream`
+  return new OrreryError('journal_corrupt', message)
 }

@@ -1,19 +1,33 @@
-import type { TimerMessage } from '../kernel/behavior.ts'
-import type { Clock } from '../kernel/clock.ts'
-import type { AppendOutcome, Journal } from '../kernel/journal.ts'
-import type { Partition } from '../kernel/partition.ts'
-import type { Histogram, Telemetry } from '../kernel/telemetry.ts'
-import type { DeadLetter, PingsFact, Retry } from '../model/fact.ts'
+import type { DeadLetter, Retry } from '../model/fact.ts'
 import type { NotTaken, Offer, OfferOutcome } from '../model/offer.ts'
-import type { Ping } from '../model/ping.ts'
-import { deadLetterEntry, deliveryOf, retryEntry, timerEntry } from './entries.ts'
+import type { TimerMessage } from './behavior.ts'
+import type { Clock } from './clock.ts'
+import {
+  deadLetterEntry,
+  deliveryOf,
+  FLUSH,
+  flushEntry,
+  type FrameKind,
+  frameOf,
+  retryEntry,
+  timerEntry,
+} from './entries.ts'
+import type { AppendOutcome, Journal } from './journal.ts'
+import type { Delivery } from './partition.ts'
+import type { Histogram, Telemetry } from './telemetry.ts'
 
 /** Where committed entries go on to: the partition, or who stands before it. */
-export type Inlet<State> = Pick<Partition<State, Ping>, 'enqueue' | 'backlog'>
+export interface Inlet<Message> {
+  /** Committed messages that no actor has handled yet. */
+  readonly backlog: number
+  /** Takes the next committed entry; entries come in order of offsets, without gaps. */
+  enqueue(delivery: Delivery<Message>): void
+}
 
-export type IntakeOptions<State> = Readonly<{
+export type IntakeOptions<Message> = Readonly<{
   journal: Journal
-  partition: Inlet<State>
+  partition: Inlet<Message>
+  frames: FrameKind<Message>
   clock: Clock
   telemetry: Telemetry
   limits: Readonly<{
@@ -34,8 +48,8 @@ const GOLDEN_SECTION = 0.618_033_988_75
  * The way in: an offer is appended to the journal, and when the disk has it, answered and handed to
  * the actors, in this order. Where there is no room it is answered "busy" and nothing of it is kept.
  */
-export class Intake<State> {
-  readonly #options: IntakeOptions<State>
+export class Intake<Message> {
+  readonly #options: IntakeOptions<Message>
   readonly #accepted
   readonly #refused
   readonly #busy
@@ -44,20 +58,21 @@ export class Intake<State> {
   #takenInTurn = 0
   #spread = 0
 
-  constructor(options: IntakeOptions<State>) {
+  constructor(options: IntakeOptions<Message>) {
     this.#options = options
-    const { telemetry } = options
+    const { telemetry, frames } = options
+    const { kind } = frames
     this.#accepted = telemetry.counter(
-      'orrery_pings_accepted_total',
-      'Pings on disk and acknowledged',
+      `orrery_${kind}_accepted_total`,
+      'Messages on disk and acknowledged',
     )
     this.#refused = telemetry.counter(
-      'orrery_pings_refused_total',
+      `orrery_${kind}_refused_total`,
       'Messages refused and kept as dead letters',
     )
     this.#busy = telemetry.counter(
-      'orrery_pings_busy_total',
-      'Pings answered busy: not taken, to be sent again',
+      `orrery_${kind}_busy_total`,
+      'Messages answered busy: not taken, to be sent again',
     )
     this.#ackMs = telemetry.histogram(
       'orrery_ack_ms',
@@ -75,7 +90,7 @@ export class Intake<State> {
     this.#stopped = true
   }
 
-  offer(offer: Offer, done: (outcome: OfferOutcome) => void): void {
+  offer(offer: Offer<Message>, done: (outcome: OfferOutcome) => void): void {
     const refusal = this.refusal()
     if (refusal) {
       this.#busy.add(offer.messages.length)
@@ -91,13 +106,13 @@ export class Intake<State> {
 
   /** What any offer would be told now, or null when there is room. */
   refusal(): NotTaken | null {
-    const { journal, partition, limits, overloaded } = this.#options
+    const { journal, partition, limits, overloaded, frames } = this.#options
     if (this.#stopped) return this.#notTaken('unavailable', 'shutting down')
     if (partition.backlog >= limits.backlogMax) {
-      return this.#notTaken('busy', 'more pings than the stores take')
+      return this.#notTaken('busy', `more ${frames.kind} than the stores take`)
     }
     if (this.#takenInTurn >= (limits.perTurnMax ?? Infinity)) {
-      return this.#notTaken('busy', 'more pings at once than this machine takes')
+      return this.#notTaken('busy', `more ${frames.kind} at once than this machine takes`)
     }
     const overload = overloaded?.() ?? null
     if (overload !== null) return this.#notTaken('busy', overload)
@@ -114,6 +129,20 @@ export class Intake<State> {
     }
   }
 
+  /** Tells all actors that nothing more is expected for now; answered when they have heard. */
+  flush(source: string, receivedMs: number, done: (outcome: OfferOutcome) => void): void {
+    const refusal = this.refusal()
+    if (refusal) return done(refusal)
+    const { journal, partition } = this.#options
+    const taken = journal.append(flushEntry(source, receivedMs), (outcome) => {
+      if (!outcome.ok) return done(this.#failure(outcome))
+      const at = { offset: outcome.offset, count: 1, receivedMs }
+      const applied = (): void => done({ ok: true, duplicates: null })
+      partition.enqueue({ kind: 'tide', ...at, tide: FLUSH, applied })
+    })
+    if (!taken) done(this.refusal() ?? this.#noRoom())
+  }
+
   /** Sends a due timer to its actor by way of the journal; `settled` is told when it was handled, or not taken. */
   fireTimer(key: string, timer: TimerMessage, settled: () => void): boolean {
     if (this.#stopped) return false
@@ -128,7 +157,7 @@ export class Intake<State> {
   }
 
   /** Dead letters first: should the pings then find no room, the sender hears so and sends all of it again. */
-  #offerMixed(offer: Offer, done: (outcome: OfferOutcome) => void): void {
+  #offerMixed(offer: Offer<Message>, done: (outcome: OfferOutcome) => void): void {
     let open = offer.deadLetters.length + (offer.messages.length > 0 ? 1 : 0)
     let worst: OfferOutcome = { ok: true, duplicates: offer.countDuplicates ? 0 : null }
     const one = (outcome: OfferOutcome): void => {
@@ -140,7 +169,7 @@ export class Intake<State> {
   }
 
   /** What is refused of it goes first and for sure: with the retry on disk the letter is not looked at again. */
-  #offerRetry(offer: Offer, retry: Retry, done: (outcome: OfferOutcome) => void): void {
+  #offerRetry(offer: Offer<Message>, retry: Retry, done: (outcome: OfferOutcome) => void): void {
     if (offer.deadLetters.length === 0) return this.#appendRetry(offer, retry, done)
     this.#offerMixed({ ...offer, messages: [] }, (outcome) => {
       if (outcome.ok) this.#appendRetry(offer, retry, done)
@@ -148,14 +177,14 @@ export class Intake<State> {
     })
   }
 
-  #appendRetry(offer: Offer, retry: Retry, done: (outcome: OfferOutcome) => void): void {
-    const { journal, partition } = this.#options
+  #appendRetry(offer: Offer<Message>, retry: Retry, done: (outcome: OfferOutcome) => void): void {
+    const { journal, partition, frames } = this.#options
     const entry = retryEntry(offer, retry)
     const taken = journal.append(entry, (outcome) => {
       if (!outcome.ok) return done(this.#failure(outcome))
       this.#accepted.add(offer.messages.length)
       // As a replay would read it: retries are rare, and so there is but one way to understand them.
-      partition.enqueue(deliveryOf({ ...entry, offset: outcome.offset }, journal.partition))
+      partition.enqueue(deliveryOf({ ...entry, offset: outcome.offset }, journal.partition, frames))
       done({ ok: true, duplicates: null })
     })
     if (!taken) done(this.refusal() ?? this.#noRoom())
@@ -186,28 +215,20 @@ export class Intake<State> {
     if (!taken) done(this.refusal() ?? this.#noRoom())
   }
 
-  #offerPings(offer: Offer, done: (outcome: OfferOutcome) => void): void {
-    const { journal, partition, clock } = this.#options
+  #offerPings(offer: Offer<Message>, done: (outcome: OfferOutcome) => void): void {
+    const { journal, partition, clock, frames } = this.#options
     const { source, receivedMs, messages, payload } = offer
     const count = messages.length
     const offeredMs = clock.monotonicMs()
     const taken = journal.append(
-      { kind: 'pings', count, receivedMs, source, payload },
+      { kind: frames.kind, count, receivedMs, source, payload },
       (outcome) => {
         if (!outcome.ok) return done(this.#failure(outcome))
         this.#accepted.value += count
         this.#ackMs.observe(clock.monotonicMs() - offeredMs, count)
         const { offset } = outcome
-        const frame: PingsFact = {
-          kind: 'pings',
-          partition: journal.partition,
-          offset,
-          part: 0,
-          count,
-          receivedMs,
-          source,
-          payload,
-        }
+        const at = { offset, count, receivedMs, source, payload }
+        const frame = frameOf(at, journal.partition, frames.kind)
         const applied = offer.countDuplicates
           ? (duplicates: number): void => done({ ok: true, duplicates })
           : null
@@ -234,7 +255,7 @@ export class Intake<State> {
   }
 
   #noRoom(): NotTaken {
-    return this.#notTaken('busy', 'more pings than the disk takes')
+    return this.#notTaken('busy', `more ${this.#options.frames.kind} than the disk takes`)
   }
 
   #notTaken(code: NotTaken['code'], message: string): NotTaken {

@@ -1,18 +1,18 @@
-import type { Clock } from '../kernel/clock.ts'
-import { OrreryError } from '../kernel/errors.ts'
-import type { Journal, JournalRecord } from '../kernel/journal.ts'
-import type { Delivery, Partition } from '../kernel/partition.ts'
-import type { Log } from '../kernel/telemetry.ts'
-import type { Ping } from '../model/ping.ts'
-import { deliveryOf } from './entries.ts'
+import type { Clock } from './clock.ts'
+import { deliveryOf, type FrameKind } from './entries.ts'
+import { OrreryError } from './errors.ts'
 import type { Inlet } from './intake.ts'
+import type { Journal, JournalRecord } from './journal.ts'
+import type { Delivery } from './partition.ts'
 import type { RecoveryPlan } from './recover.ts'
+import type { Log } from './telemetry.ts'
 
 const LIMITS = { aheadMax: 50_000, heldMax: 20_000 }
 
-export type ReplayOptions<State> = Readonly<{
+export type ReplayOptions<Message> = Readonly<{
   journal: Journal
-  partition: Partition<State, Ping>
+  partition: Inlet<Message> & Readonly<{ handled(offset: number): Promise<void> }>
+  frames: FrameKind<Message>
   clock: Clock
   log: Log
   limits?: Readonly<{
@@ -28,10 +28,10 @@ export type ReplayOptions<State> = Readonly<{
  * partition: what is committed meanwhile waits on disk for its place, so that senders are served long
  * before the replay is done. Once it has caught up, entries go straight on.
  */
-export class Replay<State> implements Inlet<State> {
+export class Replay<Message> implements Inlet<Message> {
   /** Messages that the journal held when it was opened and that are handed over again. */
   readonly total: number
-  readonly #options: ReplayOptions<State>
+  readonly #options: ReplayOptions<Message>
   readonly #plan: RecoveryPlan
   readonly #limits: typeof LIMITS
   readonly #endAtFirst: number
@@ -40,7 +40,7 @@ export class Replay<State> implements Inlet<State> {
   /** Every entry before it is on disk, and its sender has been told. */
   #end: number
   /** The entries from the end of the stretch that is read now; null when they became too many. */
-  #held: Delivery<Ping>[] | null = null
+  #held: Delivery<Message>[] | null = null
   #heldMessages = 0
   /** Who waits for the turns of an entry that will be read from disk. */
   readonly #applied = new Map<number, (duplicates: number) => void>()
@@ -48,7 +48,7 @@ export class Replay<State> implements Inlet<State> {
   #stopped = false
 
   /** Throws when the journal does not hold what is to be replayed. */
-  constructor(options: ReplayOptions<State>, plan: RecoveryPlan) {
+  constructor(options: ReplayOptions<Message>, plan: RecoveryPlan) {
     const { journal } = options
     this.#options = options
     this.#plan = plan
@@ -84,7 +84,7 @@ export class Replay<State> implements Inlet<State> {
   }
 
   /** Takes an entry that was committed after the start. */
-  enqueue(delivery: Delivery<Ping>): void {
+  enqueue(delivery: Delivery<Message>): void {
     if (this.#caughtUp) {
       this.#options.partition.enqueue(delivery)
       return
@@ -140,12 +140,12 @@ export class Replay<State> implements Inlet<State> {
     }
   }
 
-  #deliveryOf(record: JournalRecord): Delivery<Ping> {
+  #deliveryOf(record: JournalRecord): Delivery<Message> {
     const { partition } = this.#options.journal
     const { offset, count } = record
     // A record may begin before the place to start from: sinks and states know what they have.
     const skipActors = offset + count - 1 <= this.#plan.checkpoint
-    const delivery = deliveryOf(record, partition, skipActors)
+    const delivery = deliveryOf(record, partition, this.#options.frames, skipActors)
     const applied = this.#applied.get(offset)
     if (!applied || delivery.kind !== 'messages') return delivery
     this.#applied.delete(offset)

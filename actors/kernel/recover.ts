@@ -1,7 +1,7 @@
-import { readCheckpoint, readFloor } from '../kernel/checkpoint.ts'
-import { OrreryError } from '../kernel/errors.ts'
-import type { StateStore } from '../kernel/state-store.ts'
+import { readCheckpoint, readFloor } from './checkpoint.ts'
+import { OrreryError } from './errors.ts'
 import { Replay, type ReplayOptions } from './replay.ts'
+import type { StateStore } from './state-store.ts'
 
 /** How far each store has it: the highest offset up to which everything is there, −1 for nothing. */
 export type Acknowledged = Readonly<{
@@ -38,6 +38,9 @@ export async function planRecovery(
 }
 
 /** Replays the journal's tail to its end; how many messages that were. */
-export function replay<State>(options: ReplayOptions<State>, plan: RecoveryPlan): Promise<number> {
+export function replay<Message>(
+  options: ReplayOptions<Message>,
+  plan: RecoveryPlan,
+): Promise<number> {
   return new Replay(options, plan).run()
 }
