@@ -2,6 +2,16 @@ import { z } from 'zod'
 
 import type { Refusal } from './fact.ts'
 import { parseEventTimeUs } from './time.ts'
+import {
+  believableTimeUs,
+  refusalsOf,
+  type TimeLimits,
+  wellFormed,
+  wireLatitude,
+  wireLongitude,
+} from './wire.ts'
+
+export type { TimeLimits }
 
 /** A delivery's three statuses, in the order a delivery goes through them. */
 export const STATUSES = ['started', 'en_route', 'completed'] as const
@@ -24,14 +34,6 @@ export type Ping = Readonly<{
   lng: number
 }>
 
-/** Which event times are believed. */
-export type TimeLimits = Readonly<{
-  /** How far ahead of its receipt a ping may be, milliseconds. */
-  aheadMsMax: number
-  /** The oldest believable event time, milliseconds since 1970 UTC. */
-  oldestMs: number
-}>
-
 /** A day ahead, for clocks that are set to local time; nothing before 2000, for clocks that lost their battery. */
 export const TIME_LIMITS: TimeLimits = { aheadMsMax: 86_400_000, oldestMs: 946_684_800_000 }
 
@@ -41,21 +43,9 @@ export const ID_LENGTH_MAX = 64
 export type ParsedPing =
   Readonly<{ ok: true; ping: Ping }> | Readonly<{ ok: false; refusals: readonly Refusal[] }>
 
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
+const id = wellFormed(z.string().min(1).max(ID_LENGTH_MAX))
 
-// A lone surrogate cannot be written as UTF-8: the stores would hold another id than the sender's.
-const id = z
-  .string()
-  .min(1)
-  .max(ID_LENGTH_MAX)
-  .refine((text) => text.isWellFormed(), { error: 'well-formed text' })
-// The old gateway took numbers in quotes, and some vehicles send them.
-const number = z.preprocess(
-  (value) => (typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value),
-  z.number(),
-)
-const latitude = number.pipe(z.number().min(-90).max(90))
-const longitude = number.pipe(z.number().min(-180).max(180))
+const TIME_FIELD = { code: 'invalid_ping', path: 'timestamp' }
 
 /** The wire schema of a GPS report: PacketPulse's twelve fields; more are kept, not judged. */
 export const wirePing = z.object({
@@ -65,12 +55,12 @@ export const wirePing = z.object({
   order_id: id,
   status: z.enum(STATUSES),
   timestamp: z.string().max(64),
-  start_lat: latitude,
-  start_lon: longitude,
-  end_lat: latitude,
-  end_lon: longitude,
-  current_lat: latitude,
-  current_lon: longitude,
+  start_lat: wireLatitude,
+  start_lon: wireLongitude,
+  end_lat: wireLatitude,
+  end_lon: wireLongitude,
+  current_lat: wireLatitude,
+  current_lon: wireLongitude,
 })
 
 /**
@@ -94,10 +84,10 @@ export function parsePingBySchema(
 ): ParsedPing {
   const parsed = wirePing.safeParse(value)
   if (!parsed.success) {
-    return { ok: false, refusals: parsed.error.issues.map((issue) => refusalOf(issue, value)) }
+    return { ok: false, refusals: refusalsOf(parsed.error, value, 'invalid_ping') }
   }
   const wire = parsed.data
-  const time = believableTime(wire.timestamp, receivedMs, limits)
+  const time = believableTimeUs(wire.timestamp, receivedMs, limits, TIME_FIELD)
   if (typeof time !== 'number') return { ok: false, refusals: [time] }
   return {
     ok: true,
@@ -182,65 +172,4 @@ function fastPing(value: unknown, receivedMs: number, limits: TimeLimits): Ping 
     lat: current_lat,
     lng: current_lon,
   }
-}
-
-function believableTime(text: string, receivedMs: number, limits: TimeLimits): number | Refusal {
-  const us = parseEventTimeUs(text)
-  const refuse = (expected: string): Refusal => ({
-    code: 'invalid_ping',
-    path: 'timestamp',
-    expected,
-    received: shown(text),
-    message: `timestamp: expected ${expected}, received ${shown(text)}`,
-  })
-  if (us === null) return refuse('an ISO 8601 time such as 2026-11-21T03:59:21.422993Z')
-  if (us > (receivedMs + limits.aheadMsMax) * 1_000) {
-    return refuse(`a time at most ${limits.aheadMsMax / 3_600_000} h ahead of its receipt`)
-  }
-  if (us < limits.oldestMs * 1_000) {
-    return refuse(`a time from ${new Date(limits.oldestMs).toISOString()} on`)
-  }
-  return us
-}
-
-type Issue = z.core.$ZodIssue
-
-function refusalOf(issue: Issue, value: unknown): Refusal {
-  const path = issue.path.join('.')
-  const found = issue.path.reduce<unknown>(
-    (at, name) => (typeof at === 'object' && at !== null ? Reflect.get(at, name) : undefined),
-    value,
-  )
-  const expected = expectation(issue)
-  const received = found === undefined && path !== '' ? 'nothing (field required)' : shown(found)
-  const where = path === '' ? '' : `${path}: `
-  const message = `${where}expected ${expected}, received ${received}`
-  return { code: 'invalid_ping', path, expected, received, message }
-}
-
-function expectation(issue: Issue): string {
-  switch (issue.code) {
-    case 'invalid_type':
-      return issue.expected === 'object' ? 'an object' : `a ${issue.expected}`
-    case 'invalid_value':
-      return issue.values.map((value) => JSON.stringify(value)).join(', ')
-    case 'too_small':
-      return issue.origin === 'string'
-        ? `at least ${issue.minimum} character`
-        : `≥ ${issue.minimum}`
-    case 'too_big':
-      return issue.origin === 'string'
-        ? `at most ${issue.maximum} characters`
-        : `≤ ${issue.maximum}`
-    default:
-      return issue.message
-  }
-}
-
-/** A value as one short piece of text. */
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  if (typeof value === 'object' && value !== null) return 'an object'
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
