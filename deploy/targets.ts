@@ -1,5 +1,5 @@
 import type { FactTarget } from '../actors/kernel/partition.ts'
-import type { Fact, PingsFact } from '../actors/model/fact.ts'
+import type { Fact, FrameFact } from '../actors/model/fact.ts'
 import type { SinkActor } from '../sinks/sink-actor.ts'
 
 /** Bytes that a fact takes in a batch, about: what bounds memory, not what is written. */
@@ -33,13 +33,13 @@ function onceRoom(sink: Pick<SinkActor<Fact>, 'onRoom'>, call: () => void): void
 }
 
 /** Frames as received, for bronze. */
-export function receivedTarget(bronze: SinkActor<PingsFact>): FactTarget {
+export function receivedTarget(bronze: SinkActor<FrameFact>): FactTarget {
   return {
     get full() {
       return bronze.full
     },
     accept(fact) {
-      if (fact.kind === 'pings')
+      if (fact.kind === 'pings' || fact.kind === 'trips')
         bronze.accept(fact.offset, fact, fact.payload.length, fact.receivedMs)
     },
     advance: (offset) => bronze.advance(offset),
@@ -60,7 +60,8 @@ export function derivedTarget(
     accept(fact) {
       const bytes = bytesOf(fact)
       const receivedMs = fact.kind === 'alert' ? fact.firedMs : fact.receivedMs
-      if (fact.kind !== 'pings') silver.accept(fact.offset, fact, bytes, receivedMs)
+      if (fact.kind !== 'pings' && fact.kind !== 'trips')
+        silver.accept(fact.offset, fact, bytes, receivedMs)
       metrics.accept(fact.offset, fact, bytes, receivedMs)
       listen(fact)
     },

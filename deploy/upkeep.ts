@@ -1,14 +1,24 @@
-import { type Checkpoint, raiseFloor } from '../actors/kernel/checkpoint.ts'
+import { raiseFloor } from '../actors/kernel/checkpoint.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import { messageOf } from '../actors/kernel/errors.ts'
+import type { Journal } from '../actors/kernel/journal.ts'
+import type { StateStore } from '../actors/kernel/state-store.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
-import type { Ping } from '../actors/model/ping.ts'
-import type { SessionState } from '../actors/session/state.ts'
-import type { PipelineParts } from './pipeline.ts'
 import type { Config } from './settings.ts'
 
-type UpkeepOptions = Pick<PipelineParts, 'journal' | 'states' | 'bronze' | 'silver' | 'metrics'> &
-  Readonly<{ checkpoint: Checkpoint<SessionState, Ping>; config: Config; clock: Clock; log: Log }>
+type Acknowledging = Readonly<{ acknowledged: number }>
+
+type UpkeepOptions = Readonly<{
+  journal: Journal
+  states: StateStore
+  bronze: Acknowledging
+  silver: Acknowledging
+  metrics: Acknowledging
+  checkpoint: Readonly<{ last: number; take(): Promise<number> }>
+  config: Config
+  clock: Clock
+  log: Log
+}>
 
 const MINUTE_MS = 60_000
 

@@ -40,16 +40,16 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     ...{ config, log, telemetry },
     listen: (fact) => live.accept(fact),
     overloaded: () => lag.overloaded(),
-    prepare: (parts) =>
+    prepare: ({ sessions, board }) =>
       live.restore({
-        ...parts,
-        accepted: () => parts.intake.acceptedCount,
-        completeUpToMs: () => completeUpToMs(parts),
+        ...{ ...sessions, board },
+        accepted: () => sessions.intake.acceptedCount,
+        completeUpToMs: () => completeUpToMs(sessions),
         ackMs: telemetry.histogram('orrery_ack_ms', ''),
-        queryableMs: parts.silver.queryableMs,
+        queryableMs: sessions.silver.queryableMs,
       }),
   })
-  const { intake } = pipeline
+  const { intake } = pipeline.sessions
   const demo = new Demo({ offer: intake.offer.bind(intake), clock, log })
   const ports: GatewayPorts = {
     ...{ accounts, clock, log, telemetry },
@@ -114,7 +114,7 @@ export async function withLocalPipeline(
   const telemetry = new Telemetry()
   const clock = systemClock
   const pipeline = await openPipeline({ config, log, telemetry, listen: () => {} })
-  const ports = { ingest: pipeline.intake, clock, telemetry }
+  const ports = { ingest: pipeline.sessions.intake, clock, telemetry }
   const intake = new Intake(ports, gatewayOptions(config))
   const ingest = new IngestHttp(intake, new Keys({ verifyKey: () => null }, clock), clock)
   try {
@@ -148,11 +148,11 @@ async function freshQuery(pipeline: Pipeline, sql: string, format: string): Prom
 }
 
 function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {
-  const { journal, bronze, silver, metrics } = pipeline
+  const { journal, bronze, silver, metrics } = pipeline.sessions
   return {
     health: () => ({
       journal: journalHealth(journal.refusing),
-      actors: actorsHealth(pipeline),
+      actors: actorsHealth(pipeline.sessions),
       bronze: bronze.health(),
       silver: silver.health(),
       metrics: metrics.health(),
@@ -168,13 +168,13 @@ function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {
   }
 }
 
-function actorsHealth({ directory, partition, replay }: Pipeline): PartHealth {
+function actorsHealth({ directory, partition, replay }: Pipeline['sessions']): PartHealth {
   const detail = `${directory.awake} awake, ${partition.backlog} pings waiting`
   if (replay.behind === 0) return { status: 'healthy', detail }
   return { status: 'degraded', detail: `${detail}, ${replay.behind} to replay from the journal` }
 }
 
-function journalHealth(refusing: Pipeline['journal']['refusing']): PartHealth {
+function journalHealth(refusing: Pipeline['sessions']['journal']['refusing']): PartHealth {
   if (refusing === null) return { status: 'healthy', detail: 'takes pings' }
   if (refusing === 'busy')
     return { status: 'degraded', detail: 'the disk is behind: senders are told busy' }
@@ -205,7 +205,7 @@ function completeUpToMs({
   bronze,
   silver,
   metrics,
-}: Pick<Pipeline, 'bronze' | 'silver' | 'metrics'>): number {
+}: Pick<Pipeline['sessions'], 'bronze' | 'silver' | 'metrics'>): number {
   const nowMs = systemClock.nowMs()
   return Math.min(...[bronze, silver, metrics].map((sink) => sink.oldestUnackedMs ?? nowMs))
 }

@@ -1,3 +1,4 @@
+import type { HistoryPage } from '../model/history.ts'
 import type { Behavior, TimerMessage } from './behavior.ts'
 import type { Cell } from './cell.ts'
 import type { Clock } from './clock.ts'
@@ -6,9 +7,9 @@ import { messageOf } from './errors.ts'
 import type { StateStore, StoredState } from './state-store.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
-export type SweepOptions<State, Message> = Readonly<{
-  behavior: Behavior<State, Message>
-  directory: Directory<State, Message>
+export type SweepOptions<State, Message, Page = HistoryPage> = Readonly<{
+  behavior: Behavior<State, Message, Page>
+  directory: Directory<State, Message, Page>
   store: StateStore
   clock: Clock
   log: Log
@@ -27,8 +28,8 @@ const CROWD_LOOK_MS = 20
  * Comes by every awake actor in turn, a few at a time: fires due timers, puts away who is idle, and,
  * when more than `awakeMax` are awake, who had no message since it last came by (second chance).
  */
-export class Sweep<State, Message> {
-  readonly #options: SweepOptions<State, Message>
+export class Sweep<State, Message, Page = HistoryPage> {
+  readonly #options: SweepOptions<State, Message, Page>
   #hand: IterableIterator<Cell<State, Message>> | null = null
   #stopped = false
   #cancel: () => void = () => {}
@@ -36,7 +37,7 @@ export class Sweep<State, Message> {
   readonly #firing = new Set<string>()
   readonly #passivations
 
-  constructor(options: SweepOptions<State, Message>) {
+  constructor(options: SweepOptions<State, Message, Page>) {
     this.#options = options
     this.#passivations = options.telemetry.counter('orrery_passivations_total', 'Actors put away')
   }
