@@ -10,7 +10,7 @@ export function ask(tables: SilverTables, sql: string): readonly Row[] {
   }
   const progress = /FROM sink_progress WHERE sink = '(\w+)' AND `partition` = (\d+)$/.exec(sql)
   if (progress) return acknowledged(tables, progress[1] ?? '', Number(progress[2]))
-  if (sql.startsWith('SELECT `offset`, `part` FROM ')) return above(tables, sql)
+  if (sql.startsWith('SELECT `offset`, `part`, ')) return above(tables, sql)
   if (sql.startsWith('SELECT request, side, ')) return history(tables, sql)
   if (sql.startsWith('SELECT 0, 0, event_time_us, ')) return ties(tables, sql)
   throw new Error(`a question that is not understood: ${sql}`)
@@ -25,14 +25,14 @@ function acknowledged(tables: SilverTables, sink: string, partition: number): re
 
 function above(tables: SilverTables, sql: string): readonly Row[] {
   const part =
-    /^SELECT `offset`, `part` FROM (\w+) WHERE `partition` = (\d+) AND `offset` >= (\d+)$/
+    /^SELECT `offset`, `part`, (?:-1|`mark`) FROM (\w+) WHERE `partition` = (\d+) AND `offset` >= (\d+)$/
   return sql.split(' UNION ALL ').flatMap((one) => {
     const [, table = '', partition, from] = part.exec(one) ?? []
     return tables
       .of(table)
       .filter((row) => row['partition'] === Number(partition))
       .filter((row) => Number(row['offset']) >= Number(from))
-      .map((row): Row => [Number(row['offset']), Number(row['part'])])
+      .map((row): Row => [Number(row['offset']), Number(row['part']), Number(row['mark'] ?? -1)])
   })
 }
 

@@ -19,7 +19,7 @@ import {
 import type { Column } from './engine.ts'
 
 /** What the tables have in common: the fact's name, and how columns are handed over and emptied. */
-abstract class FactColumns {
+export abstract class FactColumns {
   abstract readonly table: string
   count = 0
   readonly #partition = new IntColumn('partition')

@@ -1,8 +1,7 @@
 import { seededRandom } from '../../actors/kernel/clock.ts'
 import { type Fact, type MovementFact, type RetryFact } from '../../actors/model/fact.ts'
 import { STATUSES } from '../../actors/model/ping.ts'
-
-const START_MS = 1_790_000_000_000
+import { regionFacts, START_MS } from './region-samples.ts'
 
 /** Samples of facts for tests: what a message makes depends on its offset and the seed alone. */
 export function sampleFacts(first: number, last: number, seed: number, text?: string): Fact[] {
@@ -158,5 +157,6 @@ function factsOf(offset: number, seed: number, text?: string): Fact[] {
       }),
     )
   }
+  if (offset % 7 === 0) facts.push(...regionFacts(name, random, text))
   return facts
 }

@@ -46,6 +46,24 @@ describe('silver tables', () => {
     ])
   })
 
+  test('show windows of regions with their columns in the documented order, and trips as StreamPulse names them', async () => {
+    const names = async (table: string): Promise<string> =>
+      (await columns(table)).map((column) => column.split(' ')[0]).join(' ')
+    expect(await names('region_windows')).toStartWith(
+      'region_id window_start window_size_s trip_count avg_fare total_distance avg_duration p50_duration ' +
+        'p95_duration total_fare min_fare max_fare min_duration max_duration min_distance max_distance ' +
+        'late_count final revision ',
+    )
+    expect(await names('trips')).toStartWith(
+      'trip_id region_id event_time fare duration distance pickup_lat pickup_lon dropoff_lat dropoff_lon ' +
+        'driver_id vehicle_type payment_method ',
+    )
+    expect((await columns('trips')).slice(1, 3)).toEqual([
+      'region_id UInt16',
+      "event_time DateTime64(6, 'UTC')",
+    ])
+  })
+
   test('have the names and columns that PacketPulse wrote', async () => {
     expect(await columns('sessions')).toEqual([
       'session_id String',
@@ -69,7 +87,14 @@ describe('silver tables', () => {
   })
 
   test('resolve unqualified and with the name of the database', async () => {
-    for (const name of ['sessions_base', 'session_events', 'session_movements', 'dead_letters']) {
+    for (const name of [
+      'sessions_base',
+      'session_events',
+      'session_movements',
+      'dead_letters',
+      'trips',
+      'region_windows',
+    ]) {
       expect(await engine.query(`SELECT count() FROM ${name}`)).toEqual([['0']])
       expect(await engine.query(`SELECT count() FROM ${engine.database}.${name}`)).toEqual([['0']])
     }

@@ -14,6 +14,16 @@ export async function migrate(
   engine: ClickHouse,
   migrations: typeof MIGRATIONS = MIGRATIONS,
 ): Promise<number> {
+  const before = (migrating.get(engine) ?? Promise.resolve()).catch(() => {})
+  const migrated = before.then(() => migrateAlone(engine, migrations))
+  migrating.set(engine, migrated)
+  return migrated
+}
+
+/** Sinks of several streams open over one engine at once: one after the other brings the tables on. */
+const migrating = new WeakMap<ClickHouse, Promise<unknown>>()
+
+async function migrateAlone(engine: ClickHouse, migrations: typeof MIGRATIONS): Promise<number> {
   await engine.command(
     `CREATE TABLE IF NOT EXISTS schema_migrations (
   version UInt32, name String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)

@@ -1,61 +1,77 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { assertNever, OrreryError } from '../../actors/kernel/errors.ts'
-import type { Fact } from '../../actors/model/fact.ts'
+import type { Fact, TripFact } from '../../actors/model/fact.ts'
+import type { RegionWindow } from '../../actors/model/window.ts'
 import { batchOf, rejection, signal } from '../conformance-bench.ts'
 import { describeSink } from '../conformance.ts'
-import { type ClickHouse, ClickHouseError, type Insert, type Row } from './engine.ts'
+import { type ClickHouse, ClickHouseError } from './engine.ts'
 import { sampleFacts, sampleMovement } from './fact-samples.ts'
 import { migrate } from './schema.ts'
 import { CLICKHOUSE_LIMITS, ClickHouseSink, readAcknowledged } from './sink.ts'
-import { openTestClickHouse } from './testing.ts'
+import { CrashingEngine, openTestClickHouse } from './testing.ts'
 
-/** An engine that is killed at a named point: what came before is stored, nothing after it happens. */
-class CrashingEngine implements ClickHouse {
-  readonly database: string
-  readonly #engine: ClickHouse
-  #point: string | null = null
-  inserts = 0
+function fingerprints(fact: Fact): string[] {
+  if (fact.kind !== 'windows') return [fingerprint(fact)]
+  const named = [fact.offset, fact.part, fact.regionId]
+  const rows = [
+    ...fact.windows.map((window) => ['window', ...named, ...windowCells(window)]),
+    ...fact.lateMarks.map((mark, at) => [
+      'late',
+      ...named,
+      at,
+      mark.startMs,
+      mark.sizeS,
+      mark.count,
+    ]),
+  ]
+  return rows.map((row) => JSON.stringify(row.map(String)))
+}
 
-  constructor(engine: ClickHouse) {
-    this.#engine = engine
-    this.database = engine.database
-  }
+function windowCells(window: RegionWindow): readonly unknown[] {
+  return [
+    window.startMs / 1_000,
+    window.sizeS,
+    window.tripCount,
+    window.avgFare,
+    window.totalDistance,
+    window.avgDuration,
+    window.p50Duration,
+    window.p95Duration,
+    window.totalFare,
+    window.minFare,
+    window.maxFare,
+    window.minDuration,
+    window.maxDuration,
+    window.minDistance,
+    window.maxDistance,
+    window.lateCount,
+    window.final,
+    window.revision,
+  ]
+}
 
-  crashAt(point: string): void {
-    this.#point = point
-  }
-
-  async command(sql: string): Promise<void> {
-    if (this.#point !== null && sql.includes('sink_progress')) {
-      if (this.#point === 'after the offset, before the answer') await this.#engine.command(sql)
-      throw new ClickHouseError('crash', null)
-    }
-    await this.#engine.command(sql)
-  }
-
-  async insert(insert: Insert): Promise<void> {
-    this.inserts += 1
-    const movements = insert.table === 'session_movements'
-    if (this.#point === 'before anything') throw new ClickHouseError('crash', null)
-    if (this.#point === 'after movements alone' && !movements) {
-      throw new ClickHouseError('crash', null)
-    }
-    if (this.#point === 'before movements' && movements) throw new ClickHouseError('crash', null)
-    await this.#engine.insert(insert)
-  }
-
-  query(sql: string): Promise<readonly Row[]> {
-    return this.#engine.query(sql)
-  }
-
-  ask(sql: string, format: string): Promise<Uint8Array> {
-    return this.#engine.ask(sql, format)
-  }
-
-  close(): Promise<void> {
-    return this.#engine.close()
-  }
+function tripCells({ trip, late, counted, receivedMs }: TripFact): readonly unknown[] {
+  const { extras } = trip
+  return [
+    trip.tripId,
+    trip.regionId,
+    trip.eventTimeUs,
+    trip.eventTimeUs,
+    trip.fareUsd,
+    trip.durationS,
+    trip.distanceKm,
+    extras?.pickupLat ?? null,
+    extras?.pickupLng ?? null,
+    extras?.dropoffLat ?? null,
+    extras?.dropoffLng ?? null,
+    extras?.driverId ?? '',
+    extras?.vehicleType ?? '',
+    extras?.paymentMethod ?? '',
+    late,
+    counted,
+    receivedMs,
+  ]
 }
 
 function fingerprint(fact: Fact): string {
@@ -116,9 +132,10 @@ function fingerprint(fact: Fact): string {
           fact.source,
           fact.receivedMs,
         ]
+      case 'trip':
+        return tripCells(fact)
       case 'pings':
       case 'trips':
-      case 'trip':
       case 'windows':
         return []
       default:
@@ -141,7 +158,16 @@ SELECT 'alert', offset, part, session_id, alert, toUnixTimestamp64Milli(due_at),
 SELECT 'dead_letter', offset, part, code, path, expected, received, message, lower(hex(raw)),
   truncated, source, toUnixTimestamp64Milli(received_at) FROM dead_letters WHERE partition = 0;
 SELECT 'retry', offset, part, letter_partition, letter_offset, letter_part, outcome, pings, refused, code,
-  path, message, source, toUnixTimestamp64Milli(retried_at) FROM dead_letter_retries WHERE partition = 0`
+  path, message, source, toUnixTimestamp64Milli(retried_at) FROM dead_letter_retries WHERE partition = 0;
+SELECT 'trip', offset, part, trip_id, region_id, event_time_us, toUnixTimestamp64Micro(event_time), fare,
+  duration, distance, pickup_lat, pickup_lon, dropoff_lat, dropoff_lon, driver_id, vehicle_type,
+  payment_method, late, counted, toUnixTimestamp64Milli(received_at) FROM trips WHERE partition = 0;
+SELECT 'window', offset, part, region_id, toUnixTimestamp(window_start), window_size_s, trip_count,
+  avg_fare, total_distance, avg_duration, p50_duration, p95_duration, total_fare, min_fare, max_fare,
+  min_duration, max_duration, min_distance, max_distance, late_count, final, revision
+FROM region_windows WHERE partition = 0;
+SELECT 'late', offset, part, region_id, mark, toUnixTimestamp(window_start) * 1000, window_size_s, trips
+FROM region_late WHERE partition = 0`
 
 async function readBack(engine: ClickHouse): Promise<string[]> {
   const answers = await Promise.all(READ_BACK.split(';').map((sql) => engine.query(sql)))
@@ -167,7 +193,7 @@ describeSink<Fact>(
       },
       readBack: () => readBack(engine),
       rowsFor: sampleFacts,
-      fingerprints: (fact) => [fingerprint(fact)],
+      fingerprints,
       crashAt: (point) => crashing.crashAt(point),
       cleanup: () => engine.close(),
     }
@@ -176,6 +202,8 @@ describeSink<Fact>(
     crashPoints: [
       'before anything',
       'after movements alone',
+      'after late marks alone',
+      'after windows alone',
       'before movements',
       'between the rows and the offset',
       'after the offset, before the answer',
@@ -199,11 +227,13 @@ describe('the ClickHouse sink', () => {
     crashing.crashAt('')
     const inserts = crashing.inserts
     expect(await rejection(sink.write(batchOf(0, 99, facts), signal()))).not.toBeNull()
-    expect(crashing.inserts).toBe(inserts)
+    // Of the windows alone, whose rows replace each other.
+    expect(crashing.inserts).toBe(inserts + 1)
     const counts = await engine.query(
-      'SELECT (SELECT count() FROM session_movements), (SELECT count() FROM dead_letters)',
+      'SELECT (SELECT count() FROM session_movements), (SELECT count() FROM dead_letters), ' +
+        '(SELECT count() FROM trips), (SELECT count() FROM region_windows)',
     )
-    expect(counts).toEqual([['100', '25']])
+    expect(counts).toEqual([['100', '25', '15', '60']])
     await engine.close()
   })
 

@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from '../../actors/kernel/clock.ts'
 import { assert, messageOf } from '../../actors/kernel/errors.ts'
-import type { Fact, FactName } from '../../actors/model/fact.ts'
+import type { Fact } from '../../actors/model/fact.ts'
 import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
 import { type ClickHouse, ClickHouseError, numberOf } from './engine.ts'
-import { FACT_TABLES, isSilver, SilverRows } from './rows.ts'
+import { isSilver, NAMED_TABLES, rowName, SilverRows } from './rows.ts'
 import { migrate } from './schema.ts'
 import { sqlInt, sqlText } from './sql-text.ts'
 
@@ -30,7 +30,7 @@ export async function readAcknowledged(engine: ClickHouse, partition: number): P
 
 type Progress = {
   acknowledged: number
-  /** Facts above `acknowledged` that the store has: what a crash, or a failed write, left between data and progress. */
+  /** Names of rows above `acknowledged` that the store has: what a crash, or a failed write, left between data and progress. */
   stored: ReadonlySet<string>
   /** After a failure: how much of it was written is not known until the store was looked at. */
   doubtful: boolean
@@ -97,8 +97,7 @@ export class ClickHouseSink implements Sink<Fact> {
     for (const [index, fact] of batch.rows.entries()) {
       if (index % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) await this.#letOthersRun()
       if (!isSilver(fact) || fact.offset <= progress.acknowledged) continue
-      if (progress.stored.size > 0 && progress.stored.has(keyOf(fact))) continue
-      this.#rows.add(fact)
+      this.#rows.add(fact, progress.stored)
     }
     // All end before the first failure is thrown: until then their memory is being read.
     const inserts = this.#rows
@@ -123,28 +122,24 @@ export class ClickHouseSink implements Sink<Fact> {
 
   async #readStored(partition: number, acknowledged: number): Promise<ReadonlySet<string>> {
     const rows = await this.#engine.query(
-      FACT_TABLES.map(
-        (table) =>
-          `SELECT \`offset\`, \`part\` FROM ${table} ` +
+      NAMED_TABLES.map(
+        ({ table, name }) =>
+          `SELECT ${name} FROM ${table} ` +
           `WHERE \`partition\` = ${sqlInt(partition)} AND \`offset\` >= ${sqlInt(acknowledged + 1)}`,
       ).join(' UNION ALL '),
     )
     return new Set(
-      rows.map(([offset, part]) =>
-        keyOf({ partition, offset: numberOf(offset), part: numberOf(part) }),
+      rows.map(([offset, part, mark]) =>
+        rowName({ offset: numberOf(offset), part: numberOf(part) }, numberOf(mark)),
       ),
     )
   }
 }
 
-function keyOf({ offset, part }: FactName): string {
-  return `${offset}.${part}`
-}
-
 /** Keeps names above an offset only: rows of later batches, left by a run whose batches were cut elsewhere. */
 function above(stored: ReadonlySet<string>, offset: number): ReadonlySet<string> {
   if (stored.size === 0) return stored
-  return new Set([...stored].filter((key) => Number.parseInt(key, 10) > offset))
+  return new Set([...stored].filter((name) => Number.parseInt(name, 10) > offset))
 }
 
 function toSinkError(cause: unknown): SinkError {

@@ -10,6 +10,7 @@
 export const MIGRATIONS: readonly Readonly<{ name: string; statements: readonly string[] }>[] = [
   { name: 'silver tables', statements: [...silverTables(), ...silverViews()] },
   { name: 'dead letter retries', statements: [retryTable()] },
+  { name: 'trips and regions', statements: [...regionTables(), regionView()] },
 ]
 
 /** Whence a row comes, down to the bytes that a vehicle sent. */
@@ -148,6 +149,101 @@ function retryTable(): string {
 ) ENGINE = MergeTree
 ORDER BY (letter_partition, letter_offset, letter_part, retried_at)
 SETTINGS${KEPT}`
+}
+
+/**
+ * Trips, what became of their regions' windows, and trips that no window held any more. A window's rows
+ * replace each other, the newest fact wins: a second write of a row is the same row. Trips are looked up
+ * by region and minute, hence the fine index.
+ */
+function regionTables(): string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS trips (
+  trip_id String,
+  region_id UInt16,
+  event_time DateTime64(6, 'UTC') DEFAULT fromUnixTimestamp64Micro(event_time_us, 'UTC'),
+  fare Float64,
+  duration UInt32,
+  distance Float64,
+  pickup_lat Nullable(Float64),
+  pickup_lon Nullable(Float64),
+  dropoff_lat Nullable(Float64),
+  dropoff_lon Nullable(Float64),
+  driver_id String,
+  vehicle_type LowCardinality(String),
+  payment_method LowCardinality(String),
+  late Bool,
+  counted Bool,
+  received_at DateTime64(3, 'UTC'),
+  event_time_us Int64,${FACT_NAME},
+  ${OFFSET_INDEX}
+) ENGINE = MergeTree
+PARTITION BY toYYYYMM(received_at)
+ORDER BY (region_id, event_time)
+SETTINGS${KEPT},
+  merge_selector_base = 10,
+  index_granularity = 1024`,
+
+    `CREATE TABLE IF NOT EXISTS region_window_versions (
+  region_id UInt16,
+  window_start DateTime('UTC'),
+  window_size_s UInt32,
+  trip_count UInt32,
+  avg_fare Float64,
+  total_distance Float64,
+  avg_duration Float64,
+  p50_duration Float64,
+  p95_duration Float64,
+  total_fare Float64,
+  min_fare Float64,
+  max_fare Float64,
+  min_duration UInt32,
+  max_duration UInt32,
+  min_distance Float64,
+  max_distance Float64,
+  late_count UInt32,
+  final Bool,
+  revision UInt32,
+  received_at DateTime64(3, 'UTC'),${FACT_NAME},
+  version UInt64 DEFAULT bitShiftLeft(toUInt64(\`partition\`), 44) + \`offset\`
+) ENGINE = ReplacingMergeTree(version)
+ORDER BY (region_id, window_size_s, window_start)
+SETTINGS${KEPT},
+  merge_selector_base = 10,
+  index_granularity = 1024`,
+
+    `CREATE TABLE IF NOT EXISTS region_late (
+  region_id UInt16,
+  window_start DateTime('UTC'),
+  window_size_s UInt32,
+  trips UInt32,
+  received_at DateTime64(3, 'UTC'),${FACT_NAME},
+  mark UInt32,
+  ${OFFSET_INDEX}
+) ENGINE = MergeTree
+ORDER BY (region_id, window_size_s, window_start)
+SETTINGS${KEPT}`,
+  ]
+}
+
+/** One row a window: its newest figures, late trips counted that came when the region had let go of it. */
+function regionView(): string {
+  const held = (names: string): string =>
+    names
+      .split(' ')
+      .map((name) => `held.${name} AS ${name}`)
+      .join(', ')
+  return `CREATE OR REPLACE VIEW region_windows AS SELECT
+  ${held('region_id window_start window_size_s trip_count avg_fare total_distance avg_duration')},
+  ${held('p50_duration p95_duration total_fare min_fare max_fare min_duration max_duration')},
+  ${held('min_distance max_distance')},
+  held.late_count + gone.trips AS late_count,
+  ${held('final revision received_at partition offset part')}
+FROM region_window_versions AS held FINAL
+LEFT JOIN (
+  SELECT region_id, window_size_s, window_start, sum(trips) AS trips
+  FROM region_late GROUP BY region_id, window_size_s, window_start
+) AS gone USING (region_id, window_size_s, window_start)`
 }
 
 /** The documented names: one row a session, one a session and status, the newest; and PacketPulse's older names. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { silentLog } from '../../actors/kernel/telemetry.ts'
 import { openChdb } from './chdb-engine.ts'
-import type { ClickHouse } from './engine.ts'
+import { type ClickHouse, ClickHouseError, type Insert, type Row } from './engine.ts'
 
 let directory: Promise<string> | null = null
 let databases = 0
@@ -41,4 +41,58 @@ export async function openTestClickHouse(): Promise<ClickHouse> {
     await rm(await made, { recursive: true, force: true })
   }
   return engine
+}
+
+/** An engine that is killed at a named point: what came before is stored, nothing after it happens. */
+export class CrashingEngine implements ClickHouse {
+  readonly database: string
+  readonly #engine: ClickHouse
+  #point: string | null = null
+  inserts = 0
+
+  constructor(engine: ClickHouse) {
+    this.#engine = engine
+    this.database = engine.database
+  }
+
+  crashAt(point: string): void {
+    this.#point = point
+  }
+
+  async command(sql: string): Promise<void> {
+    if (this.#point !== null && sql.includes('sink_progress')) {
+      if (this.#point === 'after the offset, before the answer') await this.#engine.command(sql)
+      throw new ClickHouseError('crash', null)
+    }
+    await this.#engine.command(sql)
+  }
+
+  async insert(insert: Insert): Promise<void> {
+    this.inserts += 1
+    const movements = insert.table === 'session_movements'
+    if (this.#point === 'before anything') throw new ClickHouseError('crash', null)
+    if (this.#point === 'after movements alone' && !movements) {
+      throw new ClickHouseError('crash', null)
+    }
+    if (this.#point === 'after late marks alone' && insert.table !== 'region_late') {
+      throw new ClickHouseError('crash', null)
+    }
+    if (this.#point === 'after windows alone' && insert.table !== 'region_window_versions') {
+      throw new ClickHouseError('crash', null)
+    }
+    if (this.#point === 'before movements' && movements) throw new ClickHouseError('crash', null)
+    await this.#engine.insert(insert)
+  }
+
+  query(sql: string): Promise<readonly Row[]> {
+    return this.#engine.query(sql)
+  }
+
+  ask(sql: string, format: string): Promise<Uint8Array> {
+    return this.#engine.ask(sql, format)
+  }
+
+  close(): Promise<void> {
+    return this.#engine.close()
+  }
 }
