@@ -19,8 +19,6 @@ type SupervisorOptions<State, Message, Page> = Readonly<{
 /** How often a turn is tried, each time from the state before it. */
 const ATTEMPTS_MAX = 2
 const RAW_BYTES_MAX = 64 * 1024
-/** Several actors may fail at one tide, and the offset's first part is a message's: these are apart from both. */
-const TIDE_PART = 1_000_000
 
 /**
  * Runs turns and contains what they throw: the actor restarts from its state before the turn, and
@@ -33,6 +31,9 @@ export class Supervisor<State, Message, Page> {
   readonly #duplicates
   readonly #restarts
   readonly #poisoned
+  readonly #tidesMissed
+  /** Actors whose trouble with tides is in the log. */
+  readonly #missing = new Set<string>()
 
   constructor(options: SupervisorOptions<State, Message, Page>) {
     this.#options = options
@@ -49,6 +50,10 @@ export class Supervisor<State, Message, Page> {
     this.#poisoned = telemetry.counter(
       'orrery_poison_total',
       'Messages given up because a behavior kept throwing',
+    )
+    this.#tidesMissed = telemetry.counter(
+      'orrery_tides_missed_total',
+      'Times an actor could not tell what had changed, because its behavior kept throwing',
     )
   }
 
@@ -124,12 +129,13 @@ export class Supervisor<State, Message, Page> {
   #giveUp(id: string, letter: Letter<Message>, thrown: unknown): void {
     const { derived, directory, partition, log } = this.#options
     const key = directory.keyOf(id)
+    if ('tide' in letter.content) return this.#missTide(key, letter.offset, thrown)
     const raw = new TextEncoder().encode(rawOf(letter))
     const fact: DeadLetterFact = {
       kind: 'dead_letter',
       partition,
       offset: letter.offset,
-      part: 'tide' in letter.content ? TIDE_PART + this.#poisoned.value : 0,
+      part: 0,
       code: 'poison',
       path: '',
       expected: 'a message that the actor can handle',
@@ -144,6 +150,14 @@ export class Supervisor<State, Message, Page> {
     this.#poisoned.value++
     log.error({ actor: key, offset: letter.offset, error: messageOf(thrown) }, 'message given up')
     letter.applied?.(false)
+  }
+
+  /** Nobody's message is lost by it: the actor tells what it has to tell at a later tide. Logged once an actor. */
+  #missTide(key: string, offset: number, thrown: unknown): void {
+    this.#tidesMissed.add()
+    if (this.#missing.has(key)) return
+    this.#missing.add(key)
+    this.#options.log.error({ actor: key, offset, error: messageOf(thrown) }, 'tide missed')
   }
 }
 
