@@ -1,5 +1,5 @@
 import type { Fact, HeaderFact, MovementFact } from '../model/fact.ts'
-import { packPosition } from '../model/live.ts'
+import { packPosition, POSITION_STRIDE } from '../model/live.ts'
 import type {
   LiveDelta,
   LiveEvent,
@@ -11,7 +11,7 @@ import type {
 import { STATUSES } from '../model/ping.ts'
 import type { Ping } from '../model/ping.ts'
 import { DeltaRing } from './ring.ts'
-import type { RingLimits, SequencedDelta } from './ring.ts'
+import type { SequencedDelta } from './ring.ts'
 
 type Track = {
   vehicle: LiveVehicle
@@ -44,8 +44,10 @@ export type FeedOptions = Readonly<{
     completedStayMs: number
     /** How long a silent one does. */
     silentStayMs: number
-  }> &
-    RingLimits
+    /** Deltas held for clients that come back, and the positions in all of them. */
+    deltasMax: number
+    positionsMax: number
+  }>
 }>
 
 const EVENTS_MAX = 20
@@ -58,7 +60,7 @@ export class Feed {
   readonly epoch: string
   readonly #limits: FeedOptions['limits']
   readonly #tracks = new Map<string, Track>()
-  readonly #ring: DeltaRing
+  readonly #ring: DeltaRing<LiveDelta>
   #nextHandle = 1
   /** Wall clock of the last tick: near enough for when a vehicle leaves. */
   #nowMs: number
@@ -72,7 +74,8 @@ export class Feed {
     this.epoch = options.epoch
     this.#limits = options.limits
     this.#nowMs = options.nowMs
-    this.#ring = new DeltaRing(options.limits)
+    const { deltasMax, positionsMax } = options.limits
+    this.#ring = new DeltaRing({ deltasMax, weightMax: positionsMax, weightOf: positionsOf })
   }
 
   get seq(): number {
@@ -281,4 +284,8 @@ function vehicleOf(handle: number, sessionId: string, from: HeaderLike): LiveVeh
 function pack(into: number[], track: Track): void {
   const position: LivePosition = { ...track, handle: track.vehicle.handle }
   packPosition(into, position)
+}
+
+function positionsOf(delta: LiveDelta): number {
+  return (delta.pos?.length ?? 0) / POSITION_STRIDE + (delta.add?.length ?? 0)
 }

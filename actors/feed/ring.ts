@@ -1,25 +1,28 @@
 import type { LiveDelta } from '../model/live.ts'
-import { POSITION_STRIDE } from '../model/live.ts'
 
 /** One delta as sent: `seq` is dense within an epoch. */
-export type SequencedDelta = Readonly<{ seq: number; delta: LiveDelta }>
+export type Sequenced<Delta> = Readonly<{ seq: number; delta: Delta }>
+/** A delta of the live map. */
+export type SequencedDelta = Sequenced<LiveDelta>
 
 /** The bounds of what is held for clients that come back. */
-export type RingLimits = Readonly<{
+export type RingLimits<Delta> = Readonly<{
   deltasMax: number
-  /** Positions in all of them: what they weigh. */
-  positionsMax: number
+  /** Of all of them together. */
+  weightMax: number
+  /** How many positions, or windows, a delta holds: what it weighs. */
+  weightOf: (delta: Delta) => number
 }>
 
 /** The newest deltas, so that a client that was cut off for a moment misses none. */
-export class DeltaRing {
-  readonly #limits: RingLimits
-  #held: SequencedDelta[] = []
+export class DeltaRing<Delta> {
+  readonly #limits: RingLimits<Delta>
+  #held: Sequenced<Delta>[] = []
   #first = 0
-  #positions = 0
+  #weight = 0
   #seq = 0
 
-  constructor(limits: RingLimits) {
+  constructor(limits: RingLimits<Delta>) {
     this.#limits = limits
   }
 
@@ -27,16 +30,16 @@ export class DeltaRing {
     return this.#seq
   }
 
-  push(delta: LiveDelta): SequencedDelta {
+  push(delta: Delta): Sequenced<Delta> {
     const next = { seq: ++this.#seq, delta }
+    const { deltasMax, weightMax, weightOf } = this.#limits
     this.#held.push(next)
-    this.#positions += positionsOf(next)
-    const { deltasMax, positionsMax } = this.#limits
-    while (this.#held.length - this.#first > deltasMax || this.#positions > positionsMax) {
+    this.#weight += weightOf(delta)
+    while (this.#held.length - this.#first > deltasMax || this.#weight > weightMax) {
       const oldest = this.#held[this.#first]
       // The newest stays, however heavy.
       if (!oldest || oldest === next) break
-      this.#positions -= positionsOf(oldest)
+      this.#weight -= weightOf(oldest.delta)
       this.#first++
     }
     // In strides, so that a push costs no shift of the whole list.
@@ -48,12 +51,12 @@ export class DeltaRing {
   skip(): void {
     this.#seq++
     this.#first = this.#held.length
-    this.#positions = 0
+    this.#weight = 0
     this.#compact()
   }
 
   /** Deltas after `seq`, oldest first; null when some are no longer held, or `seq` is of another run. */
-  since(seq: number): readonly SequencedDelta[] | null {
+  since(seq: number): readonly Sequenced<Delta>[] | null {
     if (seq > this.#seq || seq < 0) return null
     if (seq === this.#seq) return []
     const first = this.#held[this.#first]
@@ -65,8 +68,4 @@ export class DeltaRing {
     this.#held = this.#held.slice(this.#first)
     this.#first = 0
   }
-}
-
-function positionsOf({ delta }: SequencedDelta): number {
-  return (delta.pos?.length ?? 0) / POSITION_STRIDE + (delta.add?.length ?? 0)
 }
