@@ -1,12 +1,18 @@
 import type { Fact } from '../actors/model/fact.ts'
-import type { Fix, History, HistoryPage, HistoryRequest } from '../actors/model/history.ts'
+import type {
+  Fix,
+  History,
+  HistoryPage,
+  HistoryRequest,
+  TripsPage,
+} from '../actors/model/history.ts'
 
 /** The stored part of the past: rows up to `storedThrough` only, so that nothing is seen twice. */
-export interface StoredHistory {
+export interface StoredHistory<Page = HistoryPage> {
   load(
     requests: readonly HistoryRequest[],
     options: Readonly<{ storedThrough: number }>,
-  ): Promise<readonly HistoryPage[]>
+  ): Promise<readonly Page[]>
 }
 
 /** Facts on their way to the store. */
@@ -34,6 +40,52 @@ export function joinedHistory(stored: StoredHistory, onTheirWay: FactsOnTheirWay
       })
     },
   }
+}
+
+/** The same for a region: the trips of a minute, stored and on their way. */
+export function joinedTripHistory(
+  stored: StoredHistory<TripsPage>,
+  onTheirWay: FactsOnTheirWay,
+): History<TripsPage> {
+  return {
+    async load(requests) {
+      const storedThrough = onTheirWay.acknowledged
+      const recent = recentTrips(onTheirWay.unacknowledged(), requests, storedThrough)
+      const pages = await stored.load(requests, { storedThrough })
+      return pages.map((page, index) => {
+        const tripIds = recent[index] ?? []
+        return tripIds.length === 0 ? page : { ...page, tripIds: [...page.tripIds, ...tripIds] }
+      })
+    },
+  }
+}
+
+/** Ids of the trips on their way that each request asks for, in order of the requests. */
+function recentTrips(
+  facts: Iterable<Fact>,
+  requests: readonly HistoryRequest[],
+  storedThrough: number,
+): readonly string[][] {
+  const recent = requests.map((): string[] => [])
+  const askers = new Map<number, number[]>()
+  for (const [index, { id }] of requests.entries()) {
+    const regionId = Number(id)
+    askers.set(regionId, [...(askers.get(regionId) ?? []), index])
+  }
+  for (const fact of facts) {
+    if (fact.kind !== 'trip' || fact.offset <= storedThrough) continue
+    const { regionId, tripId, eventTimeUs } = fact.trip
+    for (const index of askers.get(regionId) ?? []) {
+      const request = requests[index]
+      if (!request || fact.offset >= request.beforeOffset) continue
+      if (minuteOf(request.eventTimeUs) === minuteOf(eventTimeUs)) recent[index]?.push(tripId)
+    }
+  }
+  return recent
+}
+
+function minuteOf(eventTimeUs: number): number {
+  return Math.floor(eventTimeUs / 60_000_000)
 }
 
 type RecentFix = Readonly<{ offset: number; fix: Fix }>
