@@ -5,8 +5,9 @@ import type { Log } from '../actors/kernel/telemetry.ts'
 import { createControlApp, serveControl } from '../gateway/control.ts'
 import { IngestHttp } from '../gateway/ingest-http.ts'
 import { Intake } from '../gateway/intake.ts'
+import { PINGS } from '../gateway/item-kind.ts'
 import { Keys } from '../gateway/keys.ts'
-import type { GatewayPorts, PartHealth, Process } from '../gateway/ports.ts'
+import type { GatewayPorts, PartHealth, Process, TripsIngest } from '../gateway/ports.ts'
 import { startServer } from '../gateway/server.ts'
 import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { runConsoleQuery } from '../sinks/clickhouse/console.ts'
@@ -54,6 +55,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   const ports: GatewayPorts = {
     ...{ accounts, clock, log, telemetry },
     ingest: intake,
+    trips: noTrips,
     feed: live,
     reader: new ClickHouseReader(pipeline.engine),
     process: processOf(pipeline, demo, lag),
@@ -115,7 +117,7 @@ export async function withLocalPipeline(
   const clock = systemClock
   const pipeline = await openPipeline({ config, log, telemetry, listen: () => {} })
   const ports = { ingest: pipeline.sessions.intake, clock, telemetry }
-  const intake = new Intake(ports, gatewayOptions(config))
+  const intake = new Intake(ports, gatewayOptions(config), PINGS)
   const ingest = new IngestHttp(intake, new Keys({ verifyKey: () => null }, clock), clock)
   try {
     await run((request) => ingest.postAs('local', request))
@@ -145,6 +147,20 @@ export async function openLocalSql(config: Config, log: Log) {
 async function freshQuery(pipeline: Pipeline, sql: string, format: string): Promise<Uint8Array> {
   await pipeline.flush(/\bbronze\b/i.test(sql) ? 'all' : 'silver', FRESH_MS_MAX)
   return runConsoleQuery({ engine: pipeline.engine, sql, format })
+}
+
+const NO_TRIPS = {
+  ok: false,
+  code: 'unavailable',
+  message: 'this server takes no trips',
+  retryAfterMs: 60_000,
+} as const
+
+/** The way in for trips while there is nothing behind it. */
+const noTrips: TripsIngest = {
+  offer: (_offer, done) => done(NO_TRIPS),
+  refusal: () => NO_TRIPS,
+  flush: (_source, _receivedMs, done) => done(NO_TRIPS),
 }
 
 function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {

@@ -1,11 +1,14 @@
 import { Hono } from 'hono'
 
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
+import type { Trip } from '../actors/model/trip.ts'
 import { access, type GatewayContext, type GatewayEnv, refuseStranger } from './context.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
 import { IngestHttp } from './ingest-http.ts'
 import { Intake } from './intake.ts'
+import { PINGS, TRIPS } from './item-kind.ts'
 import { Keys } from './keys.ts'
+import { ByteBudget } from './limits.ts'
 import { LiveStreams } from './live.ts'
 import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
 import type { GatewayPorts } from './ports.ts'
@@ -16,6 +19,7 @@ import { pageRoutes } from './routes/pages.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { signInRoutes } from './routes/sign-in.ts'
 import { secure } from './security-headers.ts'
+import { TripsFlush } from './trips-flush.ts'
 
 const RETRY_ERROR_MS = 1_000
 
@@ -24,6 +28,7 @@ export type GatewayApp = Readonly<{
   app: Hono<GatewayEnv>
   options: GatewayOptions
   intake: Intake
+  trips: Intake<Trip>
   keys: Keys
   live: LiveStreams
   retries: DeadLetterRetries
@@ -36,11 +41,15 @@ export function createApp(
 ): GatewayApp {
   const options = { ...GATEWAY_DEFAULTS, ...overrides }
   const setting = { ports, options }
-  const intake = new Intake(ports, options)
+  const intake = new Intake(ports, options, PINGS)
+  const trips = new Intake({ ...ports, ingest: ports.trips }, options, TRIPS)
   const keys = new Keys(ports.accounts, ports.clock)
   const live = new LiveStreams(ports, options)
   const retries = new DeadLetterRetries(ports, options)
-  const ingest = new IngestHttp(intake, keys, ports.clock)
+  const bodies = new ByteBudget(options.bodiesBytesMax)
+  const ingest = new IngestHttp(intake, keys, ports.clock, bodies)
+  const tripsIngest = new IngestHttp(trips, keys, ports.clock, bodies)
+  const tripsFlush = new TripsFlush(ports.trips, trips, keys, ports.clock)
   const app = new Hono<GatewayEnv>()
 
   app.use(async (context, next) => {
@@ -48,7 +57,11 @@ export function createApp(
     secure(context.res.headers)
   })
   app.post('/ingest', (context) => ingest.post(context.req.raw))
-  app.all('/ingest', () => notAllowed('POST'))
+  app.post('/ingest/trips', (context) => tripsIngest.post(context.req.raw))
+  app.post('/ingest/trips/flush', (context) => tripsFlush.post(context.req.raw))
+  for (const path of ['/ingest', '/ingest/trips', '/ingest/trips/flush']) {
+    app.all(path, () => notAllowed('POST'))
+  }
   app.get('/live', (context) => {
     const refused = refuseStranger(context, setting, 'view')
     if (refused) return refused
@@ -72,7 +85,7 @@ export function createApp(
   app.all('/live', () => notAllowed('GET'))
   app.notFound(notFound)
   app.onError((error, context) => failed(error, context, ports))
-  return { app, options, intake, keys, live, retries }
+  return { app, options, intake, trips, keys, live, retries }
 }
 
 function notAllowed(allow: string): Response {

@@ -10,6 +10,7 @@ import { IngestHttp } from './ingest-http.ts'
 import type { Control, GatewayPorts } from './ports.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthAnswer } from './routes/operations.ts'
+import { TripsFlush } from './trips-flush.ts'
 
 /** The name under which the owner's own messages are kept. */
 const SOURCE = 'local'
@@ -28,12 +29,16 @@ const question = z.strictObject({
 
 /** What the owner of this machine's process asks through its Unix socket; no key is needed there. */
 export function createControlApp(ports: GatewayPorts, control: Control, gateway: GatewayApp): Hono {
-  const { options, intake, keys, retries } = gateway
+  const { options, intake, trips, keys, retries } = gateway
   const ingest = new IngestHttp(intake, keys, ports.clock)
+  const tripsIngest = new IngestHttp(trips, keys, ports.clock)
+  const tripsFlush = new TripsFlush(ports.trips, trips, keys, ports.clock)
   const app = new Hono()
 
   app.get('/health', () => healthAnswer({ ports, options }, true))
   app.post('/ingest', (context) => ingest.postAs(SOURCE, context.req.raw))
+  app.post('/ingest/trips', (context) => tripsIngest.postAs(SOURCE, context.req.raw))
+  app.post('/ingest/trips/flush', () => tripsFlush.postAs(SOURCE))
   app.post('/flush', async (context) => {
     await control.flush()
     return context.json({ flushed: true })

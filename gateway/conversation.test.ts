@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { VirtualClock } from '../actors/kernel/clock.ts'
 import { Conversation, type Wire } from './conversation.ts'
 import { Intake } from './intake.ts'
+import { PINGS } from './item-kind.ts'
 import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
 import { RECEIVED } from './replies.ts'
 import { TEST_SOURCE, TestIngest, testPorts, wirePing } from './testing.ts'
@@ -55,7 +56,7 @@ function open(overrides: Partial<GatewayOptions> = {}): Readonly<{
   const conversation = new Conversation(
     wire,
     {
-      intake: new Intake(ports, options),
+      intake: new Intake(ports, options, PINGS),
       clock,
       options,
       nameOf: () => null,

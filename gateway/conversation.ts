@@ -1,4 +1,5 @@
 import type { Clock } from '../actors/kernel/clock.ts'
+import type { Ping } from '../actors/model/ping.ts'
 import type { Intake, Sender } from './intake.ts'
 import { type Message, refuseUnread } from './message.ts'
 import type { GatewayOptions } from './options.ts'
@@ -19,14 +20,14 @@ export interface Wire {
 }
 
 /** What all conversations share. */
-export type Around = Readonly<{
-  intake: Intake
+export type Around<Item = Ping> = Readonly<{
+  intake: Intake<Item>
   clock: Clock
   /** The name of a key, or null. */
   nameOf: (key: string) => string | null
   options: GatewayOptions
   /** Calls `flush` of this conversation once the outcomes of this moment are all in. */
-  flushSoon: (conversation: Conversation) => void
+  flushSoon: (conversation: Conversation<Item>) => void
   /** Told of each failed authentication. */
   onRefusedKey: () => void
 }>
@@ -39,9 +40,9 @@ const DOUBLINGS_MAX = 3
  * One socket's side of PacketPulse's protocol: authentication, then exactly one reply a message, in
  * order. States: authenticating → open → closing → closed (SPEC.md).
  */
-export class Conversation {
+export class Conversation<Item = Ping> {
   readonly #wire: Wire
-  readonly #around: Around
+  readonly #around: Around<Item>
   readonly #replies = new ReplyQueue()
   #sender: Sender | null
   #state: 'authenticating' | 'open' | 'closing' | 'closed'
@@ -57,7 +58,7 @@ export class Conversation {
   flushing = false
 
   /** `source` is the name of a key that came with the upgrade. */
-  constructor(wire: Wire, around: Around, source: string | null) {
+  constructor(wire: Wire, around: Around<Item>, source: string | null) {
     this.#wire = wire
     this.#around = around
     this.#sender = source === null ? null : around.intake.sender(source)
@@ -153,7 +154,8 @@ export class Conversation {
     }
     const waitMs = intake.waitMs(sender)
     if (waitMs > 0) {
-      this.#answer(data.length, notTaken('rate_limited', 'too many pings for this key', waitMs))
+      const why = `too many ${intake.kind.noun}s for this key`
+      this.#answer(data.length, notTaken('rate_limited', why, waitMs))
       this.#hold(waitMs)
       return
     }
@@ -183,7 +185,7 @@ export class Conversation {
     this.#offer(message, sender, data.length, { code: 1009, reason: 'Frame too large' })
   }
 
-  #offer(message: Message, sender: Sender, bytes: number, close: ReplySlot['close']): void {
+  #offer(message: Message<Item>, sender: Sender, bytes: number, close: ReplySlot['close']): void {
     const slot = this.#replies.open(bytes)
     slot.close = close
     this.#around.intake.offer(message, sender, (outcome) => {

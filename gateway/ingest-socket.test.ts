@@ -34,8 +34,8 @@ describe("PacketPulse's contract", () => {
       const { url, ingest } = start()
       await runContractCase(each, { url, key: TEST_KEY })
       expect(ingest.deadLetterCodes).toEqual(each.deadLetters)
-      expect(ingest.pingCount).toBeGreaterThanOrEqual(each.accepted)
-      expect(ingest.pingCount).toBeLessThanOrEqual(each.acceptedMax ?? each.accepted)
+      expect(ingest.itemCount).toBeGreaterThanOrEqual(each.accepted)
+      expect(ingest.itemCount).toBeLessThanOrEqual(each.acceptedMax ?? each.accepted)
     })
   }
 })
@@ -171,7 +171,7 @@ test('a key that sends too fast is told for how long to wait', async () => {
   expect(refused).toMatchObject({ success: false, code: 'rate_limited' })
   await clock.advanceMs(refused.retry_after_ms)
   expect(await socket.ask(text())).toBe(RECEIVED)
-  expect(ingest.pingCount).toBe(21)
+  expect(ingest.itemCount).toBe(21)
 })
 
 test('a sender that does not wait for replies is not read beyond its bound', async () => {
@@ -224,7 +224,7 @@ test('a line that is lost leaves its messages accepted and its socket forgotten'
   socket.cut()
   await socket.closed
   ingest.release()
-  expect(ingest.pingCount).toBe(1)
+  expect(ingest.itemCount).toBe(1)
 })
 
 test('many sockets at once each get their own replies', async () => {

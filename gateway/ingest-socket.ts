@@ -1,5 +1,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from 'bun'
 
+import type { Ping } from '../actors/model/ping.ts'
+import type { Trip } from '../actors/model/trip.ts'
 import { type Around, Conversation } from './conversation.ts'
 import { errorResponse, keyRefused, retryAfter } from './http-error.ts'
 import type { Intake } from './intake.ts'
@@ -7,52 +9,69 @@ import { keyOfHeaders, type Keys } from './keys.ts'
 import type { GatewayOptions } from './options.ts'
 import type { GatewayPorts } from './ports.ts'
 
-/** What a socket carries: the key's name when one came with the upgrade, and its conversation. */
-export type SocketData = { readonly source: string | null; conversation: Conversation | null }
+/** What is said on a socket: pings on `/ws`, trips on `/ws/trips`. */
+export type SocketKind = 'pings' | 'trips'
+
+type AnyConversation = Conversation<Ping> | Conversation<Trip>
+
+/** What a socket carries: what is said on it, the key's name when one came with the upgrade, its conversation. */
+export type SocketData = {
+  readonly kind: SocketKind
+  readonly source: string | null
+  conversation: AnyConversation | null
+}
+
+/** The way in of each kind. */
+export type Intakes = Readonly<{ pings: Intake; trips: Intake<Trip> }>
 
 /** Replies that one socket may leave unread before it is cut. */
 const UNREAD_BYTES_MAX = 4_194_304
 const RETRY_FULL_MS = 5_000
 
-/** The vehicles' sockets: admission, Bun's callbacks, and the way they end. */
+/** The senders' sockets: admission, Bun's callbacks, and the way they end. */
 export class IngestSockets {
   readonly handlers: WebSocketHandler<SocketData>
   readonly #ports: GatewayPorts
   readonly #options: GatewayOptions
   readonly #keys: Keys
-  readonly #around: Around
+  readonly #arounds: Readonly<{ pings: Around<Ping>; trips: Around<Trip> }>
+  readonly #onRefusedKey: () => void
   readonly #sockets = new Set<ServerWebSocket<SocketData>>()
   #admitted = 0
-  #toFlush: Conversation[] = []
+  #toFlush: AnyConversation[] = []
   #stopping = false
   #allClosed: (() => void) | null = null
 
-  constructor(ports: GatewayPorts, intake: Intake, keys: Keys) {
+  constructor(ports: GatewayPorts, intakes: Intakes, keys: Keys) {
     this.#ports = ports
-    this.#options = intake.options
+    this.#options = intakes.pings.options
     this.#keys = keys
     const { telemetry, clock } = ports
     const refusedKeys = telemetry.counter(
       'orrery_gateway_keys_refused_total',
       'Authentications that failed',
     )
-    telemetry.gauge('orrery_gateway_sockets', 'Vehicle sockets open').from(() => this.#sockets.size)
+    telemetry.gauge('orrery_gateway_sockets', 'Ingest sockets open').from(() => this.#sockets.size)
     telemetry
-      .gauge('orrery_gateway_sockets_max', 'Vehicle sockets that may be open')
+      .gauge('orrery_gateway_sockets_max', 'Ingest sockets that may be open')
       .set(this.#options.connectionsMax)
-    this.#around = {
-      intake,
+    this.#onRefusedKey = () => refusedKeys.add()
+    const shared = {
       clock,
       options: this.#options,
-      nameOf: (key) => keys.nameOf(key),
-      flushSoon: (conversation) => this.#flushSoon(conversation),
-      onRefusedKey: () => refusedKeys.add(),
+      nameOf: (key: string) => keys.nameOf(key),
+      flushSoon: (conversation: AnyConversation) => this.#flushSoon(conversation),
+      onRefusedKey: this.#onRefusedKey,
+    }
+    this.#arounds = {
+      pings: { ...shared, intake: intakes.pings },
+      trips: { ...shared, intake: intakes.trips },
     }
     this.handlers = this.#makeHandlers()
   }
 
   /** Upgrades a request, or says why not; undefined when it was upgraded. */
-  admit(request: Request, server: Server<SocketData>): Response | undefined {
+  admit(request: Request, server: Server<SocketData>, kind: SocketKind): Response | undefined {
     if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') {
       return errorResponse(426, 'upgrade_required', 'this address speaks WebSocket only', {
         upgrade: 'websocket',
@@ -67,11 +86,11 @@ export class IngestSockets {
     const key = keyOfHeaders(request.headers)
     const source = key === null ? null : this.#keys.nameOf(key)
     if (key !== null && source === null) {
-      this.#around.onRefusedKey()
+      this.#onRefusedKey()
       return keyRefused(key)
     }
     this.#admitted++
-    if (server.upgrade(request, { data: { source, conversation: null } })) return undefined
+    if (server.upgrade(request, { data: { kind, source, conversation: null } })) return undefined
     this.#admitted--
     return errorResponse(400, 'bad_handshake', 'the WebSocket handshake is not complete')
   }
@@ -105,7 +124,7 @@ export class IngestSockets {
       perMessageDeflate: false,
       open: (socket) => {
         this.#sockets.add(socket)
-        socket.data.conversation = new Conversation(socket, this.#around, socket.data.source)
+        socket.data.conversation = this.#converse(socket)
       },
       message: (socket, data) => socket.data.conversation?.receive(data),
       drain: (socket) => socket.data.conversation?.drained(),
@@ -122,8 +141,16 @@ export class IngestSockets {
     }
   }
 
+  #converse(socket: ServerWebSocket<SocketData>): AnyConversation {
+    const { kind, source } = socket.data
+    const { pings, trips } = this.#arounds
+    return kind === 'pings'
+      ? new Conversation(socket, pings, source)
+      : new Conversation(socket, trips, source)
+  }
+
   /** One flush for all outcomes of a group commit: a socket's replies leave in one write. */
-  #flushSoon(conversation: Conversation): void {
+  #flushSoon(conversation: AnyConversation): void {
     if (conversation.flushing) return
     conversation.flushing = true
     if (this.#toFlush.push(conversation) === 1) queueMicrotask(() => this.#flush())

@@ -1,8 +1,10 @@
 import type { Counter, Telemetry } from '../actors/kernel/telemetry.ts'
+import type { Ping } from '../actors/model/ping.ts'
+import type { ItemKind } from './item-kind.ts'
 import { RateLimit, type TokenBucket } from './limits.ts'
 import { type Message, readMessage, type Receipt } from './message.ts'
 import type { GatewayOptions } from './options.ts'
-import type { GatewayPorts, NotTaken, OfferOutcome } from './ports.ts'
+import type { GatewayPorts, Ingest, NotTaken, OfferOutcome } from './ports.ts'
 
 const SOURCES_MAX = 10_000
 
@@ -10,16 +12,19 @@ const SOURCES_MAX = 10_000
 export type Sender = Readonly<{ source: string; bucket: TokenBucket }>
 
 /** What it needs of the world. */
-export type IntakePorts = Pick<GatewayPorts, 'ingest' | 'clock' | 'telemetry'>
+export type IntakePorts<Item = Ping> = Pick<GatewayPorts, 'clock' | 'telemetry'> &
+  Readonly<{ ingest: Ingest<Item> }>
 
-/** The one path behind every way in: limit, read, offer, count. */
-export class Intake {
+/** The one path behind every way in of one kind: limit, read, offer, count. */
+export class Intake<Item = Ping> {
+  readonly kind: ItemKind<Item>
   readonly options: GatewayOptions
-  readonly #ports: IntakePorts
+  readonly #ports: IntakePorts<Item>
   readonly #rates: RateLimit
   readonly #counters: Counters
 
-  constructor(ports: IntakePorts, options: GatewayOptions) {
+  constructor(ports: IntakePorts<Item>, options: GatewayOptions, kind: ItemKind<Item>) {
+    this.kind = kind
     this.#ports = ports
     this.options = options
     this.#rates = new RateLimit({
@@ -27,7 +32,7 @@ export class Intake {
       capacity: options.pingsPerSecondMax * options.burstSecondsMax,
       namesMax: SOURCES_MAX,
     })
-    this.#counters = new Counters(ports.telemetry)
+    this.#counters = new Counters(ports.telemetry, kind.noun)
   }
 
   sender(source: string): Sender {
@@ -48,25 +53,26 @@ export class Intake {
     return refusal
   }
 
-  receipt({ source }: Sender): Receipt {
-    return { receivedMs: this.#ports.clock.nowMs(), source, limits: this.options }
+  receipt({ source }: Sender): Receipt<Item> {
+    const { kind, options: limits } = this
+    return { kind, receivedMs: this.#ports.clock.nowMs(), source, limits }
   }
 
-  read(input: string | Uint8Array, sender: Sender): Message {
+  read(input: string | Uint8Array, sender: Sender): Message<Item> {
     return readMessage(input, this.receipt(sender))
   }
 
-  /** Offers a message; its refused pings travel with it, so that they are on disk before the reply. */
+  /** Offers a message; what is refused of it travels with it, so that it is on disk before the reply. */
   offer(
-    message: Message,
+    message: Message<Item>,
     sender: Sender,
     done: (outcome: OfferOutcome) => void,
     countDuplicates = false,
   ): void {
-    sender.bucket.take(message.pings.length + message.refusedCount)
-    const { receivedMs, pings, payload, deadLetters } = message
+    sender.bucket.take(message.items.length + message.refusedCount)
+    const { receivedMs, items: messages, payload, deadLetters } = message
     this.#ports.ingest.offer(
-      { source: sender.source, receivedMs, payload, messages: pings, deadLetters, countDuplicates },
+      { source: sender.source, receivedMs, payload, messages, deadLetters, countDuplicates },
       (outcome) => {
         this.#count(message, outcome)
         done(outcome)
@@ -74,29 +80,34 @@ export class Intake {
     )
   }
 
-  #count(message: Message, outcome: OfferOutcome): void {
+  #count(message: Message<Item>, outcome: OfferOutcome): void {
     const counters = this.#counters
     if (!outcome.ok) {
       counters.busy(outcome.code).add()
       return
     }
     counters.messages.add()
-    counters.accepted.add(message.pings.length)
+    counters.accepted.add(message.items.length)
     for (const { code } of message.deadLetters) counters.refused(code).add()
   }
 }
 
 class Counters {
   readonly #telemetry: Telemetry
+  readonly #noun: ItemKind<unknown>['noun']
   readonly messages: Counter
   readonly accepted: Counter
   readonly rateLimited: Counter
 
-  constructor(telemetry: Telemetry) {
+  constructor(telemetry: Telemetry, noun: ItemKind<unknown>['noun']) {
     this.#telemetry = telemetry
+    this.#noun = noun
     const counter = (name: string, help: string): Counter => telemetry.counter(name, help)
     this.messages = counter('orrery_gateway_messages_total', 'Frames and bodies answered from disk')
-    this.accepted = counter('orrery_gateway_pings_accepted_total', 'Pings acknowledged')
+    this.accepted = counter(
+      `orrery_gateway_${noun}s_accepted_total`,
+      `${titled(noun)}s acknowledged`,
+    )
     this.rateLimited = counter(
       'orrery_gateway_rate_limited_total',
       'Messages refused for their rate',
@@ -105,8 +116,8 @@ class Counters {
 
   refused(code: string): Counter {
     return this.#telemetry.counter(
-      'orrery_gateway_pings_refused_total',
-      'Pings refused, by reason',
+      `orrery_gateway_${this.#noun}s_refused_total`,
+      `${titled(this.#noun)}s refused, by reason`,
       {
         code,
       },
@@ -120,4 +131,8 @@ class Counters {
       { code },
     )
   }
+}
+
+function titled(noun: string): string {
+  return noun.charAt(0).toUpperCase() + noun.slice(1)
 }

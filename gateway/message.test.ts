@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 
 import { parseAccepted, parsePing } from '../actors/model/ping.ts'
+import { PINGS } from './item-kind.ts'
 import { type Message, readMessage } from './message.ts'
 import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
 import { wirePing } from './testing.ts'
@@ -11,6 +12,7 @@ const RECEIVED_MS = Date.parse('2026-01-01T00:00:00Z')
 
 function read(input: string | Uint8Array, limits: Partial<GatewayOptions> = {}): Message {
   return readMessage(input, {
+    kind: PINGS,
     receivedMs: RECEIVED_MS,
     source: 'depot',
     limits: { ...GATEWAY_DEFAULTS, ...limits },
@@ -48,7 +50,7 @@ describe('a message that is accepted as it is', () => {
     test(`${name}: the sender's own text or bytes are the payload`, () => {
       for (const input of [frame, bytes(frame)]) {
         const message = read(input)
-        expect(message.pings).toHaveLength(count)
+        expect(message.items).toHaveLength(count)
         expect(message.payload).toBe(input)
         expect(message.refusedCount).toBe(0)
       }
@@ -57,27 +59,27 @@ describe('a message that is accepted as it is', () => {
 
   test('a byte order mark is no part of it', () => {
     const message = read(bytes(`\ufeff${text()}`))
-    expect(message.pings).toHaveLength(1)
+    expect(message.items).toHaveLength(1)
     expect(message.payload).toBe(text())
   })
 
   test('extra fields, nested ones too, stay in the payload', () => {
     const nested = text({ device: { battery: [1, 2, { cell: 3 }] }, note: '}{][' })
     const message = read(`[${nested},${text()}]`)
-    expect(message.pings).toHaveLength(2)
+    expect(message.items).toHaveLength(2)
     expect(payloadValues(message)[0]).toMatchObject({ device: { battery: [1, 2, { cell: 3 }] } })
   })
 
   test('an object over several lines is one ping', () => {
     const message = read(JSON.stringify(wirePing(), null, 2))
     expect(message).toMatchObject({ batch: false, refusedCount: 0 })
-    expect(message.pings).toHaveLength(1)
+    expect(message.items).toHaveLength(1)
   })
 
   test('a list over several lines becomes one line a ping when one of them is refused', () => {
     const list = [wirePing(), wirePing({ status: 'paused' }), wirePing()]
     const message = read(JSON.stringify(list, null, 2))
-    expect(message.pings).toHaveLength(2)
+    expect(message.items).toHaveLength(2)
     expect(String(message.payload).split('\n')).toHaveLength(2)
     expect(payloadValues(message)).toEqual([wirePing(), wirePing()])
   })
@@ -87,14 +89,14 @@ describe('a message that is refused', () => {
   test('one bad line of bytes spoils itself alone', () => {
     const bad = Uint8Array.of(...bytes('{"session_id":"'), 0xff, ...bytes('"}'))
     const message = read(Buffer.concat([bytes(`${text()}\n`), bad, bytes(`\n${text()}`)]))
-    expect(message.pings).toHaveLength(2)
+    expect(message.items).toHaveLength(2)
     expect(message.refused).toMatchObject([{ index: 1, code: 'invalid_utf8' }])
     expect(message.deadLetters[0]?.raw).toEqual(bad)
   })
 
   test('one bad element of a list spoils itself alone', () => {
     const message = read(`[${text()},{"session_id":NaN},${text()},]`)
-    expect(message.pings).toHaveLength(2)
+    expect(message.items).toHaveLength(2)
     expect(message.refused.map(({ index, code }) => [index, code])).toEqual([
       [1, 'invalid_json'],
       [3, 'invalid_json'],
@@ -103,7 +105,7 @@ describe('a message that is refused', () => {
 
   test('a list that does not end is refused as one', () => {
     const message = read(`[${text()},${text()}`)
-    expect(message).toMatchObject({ batch: false, pings: [], refusedCount: 1 })
+    expect(message).toMatchObject({ batch: false, items: [], refusedCount: 1 })
     expect(codes(message)).toEqual(['invalid_json'])
   })
 
@@ -118,7 +120,7 @@ describe('a message that is refused', () => {
     for (const frame of [lines.join('\n'), `[${lines.join()}]`]) {
       const message = read(frame, { pingsPerMessageMax: 3 })
       expect(codes(message)).toEqual(['too_many'])
-      expect(message.pings).toHaveLength(0)
+      expect(message.items).toHaveLength(0)
     }
   })
 
@@ -130,7 +132,7 @@ describe('a message that is refused', () => {
       Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`k${index}`, index])),
     )
     const message = read([text(), long, deep, wide, text()].join('\n'))
-    expect(message.pings).toHaveLength(2)
+    expect(message.items).toHaveLength(2)
     expect(codes(message)).toEqual(['too_large', 'too_deep', 'too_large'])
   })
 
@@ -153,7 +155,7 @@ test('with too many refused pings a message is refused as one', () => {
   const lines = [text(), ...Array.from({ length: 11 }, () => '{"status":1}')].join('\n')
   const message = read(lines, { refusedPerMessageMax: 10 })
   expect(codes(message)).toEqual(['too_many_refused'])
-  expect(message).toMatchObject({ batch: false, pings: [], refusedCount: 1 })
+  expect(message).toMatchObject({ batch: false, items: [], refusedCount: 1 })
   expect(message.reasons[0]?.message).toContain('device_id: expected a string')
 })
 
@@ -180,7 +182,7 @@ test('hostile megabytes cost less than 50 ms of CPU each', () => {
     // CPU time, the best of three: another process on the machine must not fail this one.
     const tookMs = [0, 1, 2].map(() => {
       const before = process.cpuUsage()
-      expect(read(frame).pings).toHaveLength(0)
+      expect(read(frame).items).toHaveLength(0)
       const { user, system } = process.cpuUsage(before)
       return (user + system) / 1_000
     })
@@ -216,7 +218,7 @@ test('property: lines are accepted and refused each by itself, and the payload h
         const frame = all.join('\n')
         const message = read(asBytes ? bytes(frame) : frame)
         const good = all.filter(isGood)
-        expect(message.pings).toEqual(good.map((line) => parseAccepted(JSON.parse(line))))
+        expect(message.items).toEqual(good.map((line) => parseAccepted(JSON.parse(line))))
         expect(payloadValues(message)).toEqual(good.map((line): unknown => JSON.parse(line)))
         expect(message.refused.map(({ index }) => index)).toEqual(
           all.flatMap((line, index) => (isGood(line) ? [] : [index])),
@@ -239,7 +241,7 @@ test('property: elements of a list are accepted and refused each by itself', () 
       const good = list.filter(isGood)
       expect(message.batch).toBe(true)
       expect(payloadValues(message)).toEqual(good.map((line): unknown => JSON.parse(line)))
-      expect(message.pings).toHaveLength(good.length)
+      expect(message.items).toHaveLength(good.length)
       expect(message.refused.map(({ index }) => index)).toEqual(
         list.flatMap((json, index) => (isGood(json) ? [] : [index])),
       )
@@ -257,7 +259,7 @@ test('property: no bytes make it throw, and every message is accepted or kept', 
     fc.property(anything, (input) => {
       const message = read(input)
       expect(message.deadLetters.length).toBe(message.refusedCount)
-      expect(message.pings.length + message.refusedCount).toBeGreaterThan(0)
+      expect(message.items.length + message.refusedCount).toBeGreaterThan(0)
     }),
     { numRuns: 1_000 },
   )

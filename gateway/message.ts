@@ -2,39 +2,53 @@ import { isUtf8 } from 'node:buffer'
 
 import { messageOf } from '../actors/kernel/errors.ts'
 import type { DeadLetter, Refusal } from '../actors/model/fact.ts'
-import { parsePing, type Ping } from '../actors/model/ping.ts'
+import type { Ping } from '../actors/model/ping.ts'
+import { tableHead, tablePieces } from './csv.ts'
+import type { ItemKind } from './item-kind.ts'
 import { elementSpans, flatShape, lineSpans, type Span, trimmed } from './json-shape.ts'
 import type { GatewayOptions } from './options.ts'
 import { bytesAsPieces, cutBytes, type Pieces, textAsPieces } from './pieces.ts'
-import { EMPTY, NOT_UTF8, notJson, tooDeep, tooLarge, tooMany, tooManyRefused } from './refusals.ts'
+import { empty, notJson, tooDeep, tooLarge, tooMany, tooManyRefused } from './refusals.ts'
 
-/** A refused ping and its place in its message; the reason is that of its first bad field. */
-export type RefusedPing = Readonly<{ index: number }> & Refusal
+/** A refused ping or trip and its place in its message; the reason is that of its first bad field. */
+export type RefusedItem = Readonly<{ index: number }> & Refusal
 
 /** What a frame or a body holds, checked. */
-export type Message = Readonly<{
+export type Message<Item = Ping> = Readonly<{
+  noun: ItemKind<Item>['noun']
   receivedMs: number
   /** False for a lone object and for what cannot be taken apart: answered without counts. */
   batch: boolean
-  pings: readonly Ping[]
-  /** JSON text of exactly `pings`, the sender's own wherever nothing was refused. */
+  items: readonly Item[]
+  /** JSON text of exactly `items`, the sender's own wherever nothing was refused. */
   payload: string | Uint8Array
   deadLetters: readonly DeadLetter[]
   /** The first of them, at most `refusedListMax`. */
-  refused: readonly RefusedPing[]
+  refused: readonly RefusedItem[]
   refusedCount: number
   /** Every reason, when the message was refused as one. */
   reasons: readonly Refusal[]
 }>
 
+/** A message of which only the number of its items matters. */
+export type AnyMessage = Message<unknown>
+
 /** What reading a message needs to know beside its bytes. */
-export type Receipt = Readonly<{ receivedMs: number; source: string; limits: GatewayOptions }>
+export type Receipt<Item = Ping> = Readonly<{
+  kind: ItemKind<Item>
+  receivedMs: number
+  source: string
+  limits: GatewayOptions
+}>
 
 /**
- * Takes a message apart: a JSON object, a JSON list of objects, or NDJSON. One cheap look decides
+ * Takes a message apart: a JSON object, a JSON list of objects, NDJSON, or a table where the kind has one. One cheap look decides
  * whether it can be parsed at one go; if anything in it is refused, it is read again piece by piece.
  */
-export function readMessage(input: string | Uint8Array, receipt: Receipt): Message {
+export function readMessage<Item>(
+  input: string | Uint8Array,
+  receipt: Receipt<Item>,
+): Message<Item> {
   if (typeof input !== 'string' && !isUtf8(input)) return readPieces(bytesAsPieces(input), receipt)
   const text =
     typeof input === 'string'
@@ -45,8 +59,12 @@ export function readMessage(input: string | Uint8Array, receipt: Receipt): Messa
   return readFlat(bare, hasMark ? bare : input, receipt) ?? readPieces(textAsPieces(bare), receipt)
 }
 
-function readFlat(text: string, payload: string | Uint8Array, receipt: Receipt): Message | null {
-  const { limits } = receipt
+function readFlat<Item>(
+  text: string,
+  payload: string | Uint8Array,
+  receipt: Receipt<Item>,
+): Message<Item> | null {
+  const { kind, receivedMs, limits } = receipt
   const shape = flatShape(text, {
     bytesMax: limits.pingBytesMax,
     objectsMax: limits.pingsPerMessageMax,
@@ -55,13 +73,13 @@ function readFlat(text: string, payload: string | Uint8Array, receipt: Receipt):
   const values = parseFlat(text, shape.objects, shape.broken)
   if (values === null) return null
   const batch = Array.isArray(values)
-  const pings: Ping[] = []
+  const items: Item[] = []
   for (const value of batch ? values : [values]) {
-    const parsed = parsePing(value, receipt.receivedMs, limits.time)
+    const parsed = kind.parse(value, receivedMs, limits)
     if (!parsed.ok) return null
-    pings.push(parsed.ping)
+    items.push(parsed.item)
   }
-  return { ...NOTHING_REFUSED, receivedMs: receipt.receivedMs, batch, pings, payload }
+  return { ...NOTHING_REFUSED, noun: kind.noun, receivedMs, batch, items, payload }
 }
 
 const NOTHING_REFUSED = { deadLetters: [], refused: [], refusedCount: 0, reasons: [] } as const
@@ -79,72 +97,82 @@ function parseFlat(text: string, objects: number, broken: boolean): unknown {
   }
 }
 
-function readPieces(pieces: Pieces, receipt: Receipt): Message {
+function readPieces<Item>(pieces: Pieces, receipt: Receipt<Item>): Message<Item> {
   const { view } = pieces
+  const { noun, columns } = receipt.kind
+  const itemsMax = receipt.limits.pingsPerMessageMax
   const whole = trimmed(view, 0, view.length)
-  const refuseAll = (refusal: Refusal): Message =>
+  const refuseAll = (refusal: Refusal): Message<Item> =>
     refusedWhole(refusal, deadLetterOf(pieces, whole, refusal, receipt), receipt)
-  if (whole.end === whole.start) return refuseAll(EMPTY)
-  const spans = batchSpans(view, whole, receipt.limits)
+  if (whole.end === whole.start) return refuseAll(empty(noun))
+  const head = columns && tableHead(view, columns)
+  const spans = head ? lineSpans(view, itemsMax + 1).slice(1) : batchSpans(view, whole, itemsMax)
   if (!spans) {
     if (view[whole.start] !== '[') return readLone(pieces, whole, receipt)
-    return refuseAll(notJson(pieces.text(whole) ?? '', 'the list does not end'))
+    const text = pieces.text(whole)
+    return refuseAll(notJson(typeof text === 'string' ? text : '', 'the list does not end'))
   }
-  if (spans.length === 0) return refuseAll(EMPTY)
-  if (spans.length > receipt.limits.pingsPerMessageMax) {
-    return refuseAll(tooMany(receipt.limits.pingsPerMessageMax))
-  }
-  return readBatch(pieces, spans, receipt, refuseAll)
+  if (spans.length === 0) return refuseAll(empty(noun))
+  if (spans.length > itemsMax) return refuseAll(tooMany(itemsMax, noun))
+  const own = head && columns ? tablePieces(pieces, head, columns) : pieces
+  return readBatch(own, spans, receipt, refuseAll)
 }
 
-const NOTHING_TAKEN = { batch: false, pings: [], payload: '', refused: [] } as const
+const NOTHING_TAKEN = { batch: false, items: [], payload: '', refused: [] } as const
 
-function refusedWhole(refusal: Refusal, deadLetter: DeadLetter, { receivedMs }: Receipt): Message {
+function refusedWhole<Item>(
+  refusal: Refusal,
+  deadLetter: DeadLetter,
+  { kind: { noun }, receivedMs }: Receipt<Item>,
+): Message<Item> {
+  const reasons = [refusal]
   const deadLetters = [deadLetter]
-  return { ...NOTHING_TAKEN, receivedMs, deadLetters, refusedCount: 1, reasons: [refusal] }
+  return { ...NOTHING_TAKEN, noun, receivedMs, deadLetters, refusedCount: 1, reasons }
 }
 
 /** The pieces of a list or of lines; null for a lone value. */
-function batchSpans(view: string, whole: Span, limits: GatewayOptions): readonly Span[] | null {
+function batchSpans(view: string, whole: Span, itemsMax: number): readonly Span[] | null {
   if (view[whole.start] === '[') {
-    const elements = elementSpans(view, whole, limits.pingsPerMessageMax)
+    const elements = elementSpans(view, whole, itemsMax)
     if (elements) return elements
   }
   if (view.indexOf('\n', whole.start) === -1 || view.indexOf('\n', whole.start) > whole.end)
     return null
-  const lines = lineSpans(view, limits.pingsPerMessageMax)
+  const lines = lineSpans(view, itemsMax)
   // An object written over several lines has none that is an object by itself.
   const isObject = (line: Span): boolean => view[line.start] === '{' && view[line.end - 1] === '}'
   return lines.length > 1 && lines.some(isObject) ? lines : null
 }
 
-function readLone(pieces: Pieces, span: Span, receipt: Receipt): Message {
-  const read = readPing(pieces, span, receipt)
+function readLone<Item>(pieces: Pieces, span: Span, receipt: Receipt<Item>): Message<Item> {
+  const read = readItem(pieces, span, receipt)
   if (read.ok) {
-    const { receivedMs } = receipt
-    const pings = [read.ping]
-    return { ...NOTHING_REFUSED, receivedMs, batch: false, pings, payload: read.text }
+    const { kind, receivedMs } = receipt
+    const items = [read.item]
+    const { text: payload } = read
+    return { ...NOTHING_REFUSED, noun: kind.noun, receivedMs, batch: false, items, payload }
   }
   const refusal = summary(read.refusals[0], read.refusals)
   const deadLetter = deadLetterOf(pieces, span, refusal, receipt)
   return { ...refusedWhole(refusal, deadLetter, receipt), reasons: read.refusals }
 }
 
-function readBatch(
+function readBatch<Item>(
   pieces: Pieces,
   spans: readonly Span[],
-  receipt: Receipt,
-  refuseAll: (refusal: Refusal) => Message,
-): Message {
+  receipt: Receipt<Item>,
+  refuseAll: (refusal: Refusal) => Message<Item>,
+): Message<Item> {
   const { refusedListMax, refusedPerMessageMax } = receipt.limits
-  const pings: Ping[] = []
+  const { noun } = receipt.kind
+  const items: Item[] = []
   const texts: string[] = []
   const deadLetters: DeadLetter[] = []
-  const refused: RefusedPing[] = []
+  const refused: RefusedItem[] = []
   for (const [index, span] of spans.entries()) {
-    const read = readPing(pieces, span, receipt)
+    const read = readItem(pieces, span, receipt)
     if (read.ok) {
-      pings.push(read.ping)
+      items.push(read.item)
       // A line break outside of strings is space, and inside JSON strings there is none.
       texts.push(read.text.includes('\n') ? read.text.replace(/[\r\n]+/g, ' ') : read.text)
       continue
@@ -153,14 +181,15 @@ function readBatch(
     deadLetters.push(deadLetterOf(pieces, span, refusal, receipt))
     if (refused.length < refusedListMax) refused.push({ index, ...refusal })
     if (deadLetters.length > refusedPerMessageMax) {
-      return refuseAll(tooManyRefused(refusedPerMessageMax, deadLetters[0]))
+      return refuseAll(tooManyRefused(refusedPerMessageMax, noun, deadLetters[0]))
     }
   }
   const refusedCount = deadLetters.length
   return {
+    noun,
     receivedMs: receipt.receivedMs,
     batch: true,
-    pings,
+    items,
     payload: texts.join('\n'),
     deadLetters,
     refused,
@@ -170,26 +199,26 @@ function readBatch(
 }
 
 type Refusals = readonly [Refusal, ...Refusal[]]
-type ReadPing =
-  Readonly<{ ok: true; ping: Ping; text: string }> | Readonly<{ ok: false; refusals: Refusals }>
+type ReadItem<Item> =
+  Readonly<{ ok: true; item: Item; text: string }> | Readonly<{ ok: false; refusals: Refusals }>
 
-function readPing(pieces: Pieces, span: Span, receipt: Receipt): ReadPing {
-  const { limits } = receipt
-  const refuse = (refusal: Refusal): ReadPing => ({ ok: false, refusals: [refusal] })
+function readItem<Item>(pieces: Pieces, span: Span, receipt: Receipt<Item>): ReadItem<Item> {
+  const { kind, limits } = receipt
+  const refuse = (refusal: Refusal): ReadItem<Item> => ({ ok: false, refusals: [refusal] })
   if (span.end - span.start > limits.pingBytesMax) {
-    return refuse(tooLarge(limits.pingBytesMax, span.end - span.start, 'a ping'))
+    return refuse(tooLarge(limits.pingBytesMax, span.end - span.start, `a ${kind.noun}`))
   }
   if (span.depth > limits.jsonDepthMax) return refuse(tooDeep(limits.jsonDepthMax, span.depth))
   const text = pieces.text(span)
-  if (text === null) return refuse(NOT_UTF8)
+  if (typeof text !== 'string') return refuse(text)
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
     return refuse(notJson(text, messageOf(cause)))
   }
-  const parsed = parsePing(value, receipt.receivedMs, limits.time)
-  if (parsed.ok) return { ok: true, ping: parsed.ping, text }
+  const parsed = kind.parse(value, receipt.receivedMs, limits)
+  if (parsed.ok) return { ok: true, item: parsed.item, text }
   const [first, ...more] = parsed.refusals
   return first ? { ok: false, refusals: [first, ...more] } : refuse(notJson(text, 'refused'))
 }
@@ -203,17 +232,17 @@ function deadLetterOf(
   pieces: Pieces,
   span: Span,
   refusal: Refusal,
-  { receivedMs, source, limits }: Receipt,
+  { receivedMs, source, limits }: Omit<Receipt, 'kind'>,
 ): DeadLetter {
   return { ...refusal, ...pieces.raw(span, limits.deadLetterBytesMax), receivedMs, source }
 }
 
 /** A message that is refused as one, its parts not looked at. */
-export function refuseUnread(
+export function refuseUnread<Item>(
   input: string | Uint8Array,
   refusal: Refusal,
-  receipt: Receipt,
-): Message {
+  receipt: Receipt<Item>,
+): Message<Item> {
   const { receivedMs, source, limits } = receipt
   // A character is a byte or more: this cuts no byte that would be kept.
   const whole =

@@ -1,4 +1,5 @@
 import { TIME_LIMITS, type TimeLimits } from '../actors/model/ping.ts'
+import { TRIP_LIMITS, type TripLimits } from '../actors/model/trip.ts'
 
 /** Who sees the map and asks questions without signing in. */
 export type Viewers = 'local' | 'signed-in' | 'anyone'
@@ -16,22 +17,24 @@ export type GatewayOptions = Readonly<{
   bodyBytesMax: number
   /** Bytes of all bodies being read at one time; beyond it 503. */
   bodiesBytesMax: number
-  /** Pings of one frame or body. */
+  /** Pings, or trips, of one frame or body. */
   pingsPerMessageMax: number
-  /** JSON text of one ping. */
+  /** JSON text of one ping or trip. */
   pingBytesMax: number
-  /** Nesting of one ping, itself counted. */
+  /** Nesting of one ping or trip, itself counted. */
   jsonDepthMax: number
   /** Bytes of a refused message that its dead letter keeps. */
   deadLetterBytesMax: number
-  /** Refused pings that an answer lists; beyond it they are counted. */
+  /** Refused pings or trips that an answer lists; beyond it they are counted. */
   refusedListMax: number
-  /** Refused pings of one message; with more it is refused as one, since each costs about 20 µs and a dead letter. */
+  /** Refused pings or trips of one message; with more it is refused as one, since each costs about 20 µs and a dead letter. */
   refusedPerMessageMax: number
-  /** Which event times are believed. */
+  /** Which event times of pings are believed. */
   time: TimeLimits
+  /** Which event times of trips are believed: a trip far ahead would close the windows of all others. */
+  tripTime: TripLimits
 
-  /** Vehicle sockets open at once; the next one gets 503 before the upgrade. */
+  /** Ingest sockets open at once; the next one gets 503 before the upgrade. */
   connectionsMax: number
   /** Messages of one socket without a reply; from there on it is not read, and from twice as many on told busy. */
   unansweredMax: number
@@ -41,7 +44,7 @@ export type GatewayOptions = Readonly<{
   stallMsMax: number
   /** A silent socket gets a WebSocket ping before this and is cut after it; whole seconds, at most 960,000. */
   socketIdleMsMax: number
-  /** Rate of one key. */
+  /** Rate of one key: of its pings, and as much of its trips. */
   pingsPerSecondMax: number
   /** How many seconds of that rate may come at once. */
   burstSecondsMax: number
@@ -84,6 +87,7 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   refusedListMax: 100,
   refusedPerMessageMax: 500,
   time: TIME_LIMITS,
+  tripTime: TRIP_LIMITS,
   connectionsMax: 10_000,
   unansweredMax: 1_000,
   unansweredBytesMax: 4 * MEBIBYTE,

@@ -1,13 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 
+import type { Refusal } from '../actors/model/fact.ts'
 import type { Span } from './json-shape.ts'
+import { NOT_UTF8 } from './refusals.ts'
 
 /** A message that can be cut into spans of `view`, whatever it was written in. */
 export interface Pieces {
   /** One character for each place of a span. */
   readonly view: string
-  /** The span as text, or null when it is not UTF-8. */
-  text(span: Span): string | null
+  /** The span as text, or why it is none. */
+  text(span: Span): string | Refusal
   /** The span's bytes as received, cut at a limit. */
   raw(span: Span, bytesMax: number): Readonly<{ raw: Uint8Array; truncated: boolean }>
 }
@@ -36,7 +38,7 @@ export function bytesAsPieces(bytes: Uint8Array): Pieces {
     view: own.toString('latin1'),
     text(span) {
       const piece = own.subarray(span.start, span.end)
-      return isUtf8(piece) ? piece.toString() : null
+      return isUtf8(piece) ? piece.toString() : NOT_UTF8
     },
     raw: (span, bytesMax) => cutBytes(own.subarray(span.start, span.end), bytesMax),
   }

@@ -1,4 +1,4 @@
-import type { SequencedDelta } from '../actors/feed/ring.ts'
+import type { Sequenced, SequencedDelta } from '../actors/feed/ring.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type {
@@ -8,10 +8,13 @@ import type {
   StoredDeadLetter,
 } from '../actors/model/dead-letter.ts'
 import type { FactName } from '../actors/model/fact.ts'
-import type { LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
-import type { Ingest, NotTaken, Offer, OfferOutcome } from '../actors/model/offer.ts'
+import type { RegionsDelta, RegionsSnapshot } from '../actors/model/live-regions.ts'
+import type { LiveDelta, LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
+import type { Ingest, NotTaken, Offer, OfferOutcome, TripsIngest } from '../actors/model/offer.ts'
+import type { RegionMap } from '../actors/model/region-map.ts'
+import type { RegionWindow, WindowRange, WindowReader, WindowSizeS } from '../actors/model/window.ts'
 
-export type { DeadLetterFilter, DeadLetterRow, Ingest, NotTaken, Offer, OfferOutcome }
+export type { DeadLetterFilter, DeadLetterRow, Ingest, NotTaken, Offer, OfferOutcome, TripsIngest }
 
 /** Who may do what. Keys and passwords are compared by hash, in constant time. */
 export interface Accounts {
@@ -25,19 +28,63 @@ export interface Accounts {
   signOut(token: string): void
 }
 
-export type { SequencedDelta }
+export type { Sequenced, SequencedDelta, WindowReader }
 
-/** The live map's source. */
-export interface LiveFeed {
+/** A source of numbered deltas: what a stream of server-sent events is made of. */
+export interface DeltaFeed<Snapshot, Delta, On> {
   readonly epoch: string
   /** Sequence number of the newest delta. */
   readonly seq: number
-  snapshot(): LiveSnapshot
+  snapshot(): Snapshot
   /** Deltas after `seq`, or null when they are no longer held (then a snapshot is due). */
-  since(seq: number): readonly SequencedDelta[] | null
-  /** Calls on every delta and KPI; the result unsubscribes. */
-  subscribe(on: { delta(next: SequencedDelta): void; kpi(kpi: LiveKpi): void }): () => void
+  since(seq: number): readonly Sequenced<Delta>[] | null
+  /** Calls on everything new; the result unsubscribes. */
+  subscribe(on: On): () => void
 }
+
+/** The live map's source. */
+export type LiveFeed = DeltaFeed<
+  LiveSnapshot,
+  LiveDelta,
+  { delta(next: SequencedDelta): void; kpi(kpi: LiveKpi): void }
+>
+
+/** The regions page's source. */
+export type RegionsFeed = DeltaFeed<
+  RegionsSnapshot,
+  RegionsDelta,
+  { delta(next: Sequenced<RegionsDelta>): void }
+>
+
+/** Windows that the store no longer serves, as the clean tables have them. */
+export interface WindowHistory {
+  /** Oldest first. */
+  range(range: WindowRange): Promise<readonly RegionWindow[]>
+}
+
+/** Windows over deliveries, all regions at once, by start. */
+export type DeliveriesRange = Readonly<{
+  sizeS: WindowSizeS
+  /** First start, inclusive, and last start, inclusive; milliseconds since 1970 UTC. */
+  fromMs: number
+  toMs: number
+}>
+
+/** Deliveries of a region in one window, from their pings. */
+export type DeliveryWindow = Readonly<{
+  regionId: number
+  startMs: number
+  sizeS: number
+  /** Sessions with a ping in it. */
+  active: number
+  started: number
+  completed: number
+  /** Null when nothing moved. */
+  meanSpeedKmh: number | null
+  distanceKm: number
+  /** No ping that is on time can change it any more. */
+  final: boolean
+}>
 
 /** One point of a session's track, oldest first. */
 export type TrailPoint = Readonly<{
@@ -102,6 +149,8 @@ export interface Process {
 export interface Pages {
   /** HTML of the live map; `nonce` goes into the CSP. */
   live(props: Readonly<Record<string, unknown>>): string
+  /** HTML of the regions page, as `live`. */
+  regions(props: Readonly<Record<string, unknown>>): string
   /** `message` says more than that it failed: too many attempts, and when to try again. */
   signIn(props: { failed: boolean; message?: string; theme?: string }): string
   /** A built file by its path (`/assets/client-abc.js`), or null. */
@@ -117,8 +166,15 @@ export interface Metrics {
 /** Everything the gateway is joined to. */
 export type GatewayPorts = Readonly<{
   ingest: Ingest
+  trips: TripsIngest
   accounts: Accounts
   feed: LiveFeed
+  regionsFeed: RegionsFeed
+  regionMap: RegionMap
+  windows: WindowReader
+  windowHistory: WindowHistory
+  /** Oldest first, then by region; OrreryError as of a reader. */
+  deliveries: (range: DeliveriesRange) => Promise<readonly DeliveryWindow[]>
   reader: Reader
   process: Process
   pages: Pages

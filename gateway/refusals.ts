@@ -1,12 +1,10 @@
 import type { Refusal } from '../actors/model/fact.ts'
 
 /** Nothing was sent. */
-export const EMPTY: Refusal = {
-  code: 'empty',
-  path: '',
-  expected: 'at least one ping',
-  received: 'nothing',
-  message: 'expected at least one ping, received nothing',
+export function empty(noun: string): Refusal {
+  const expected = `at least one ${noun}`
+  const message = `expected ${expected}, received nothing`
+  return { code: 'empty', path: '', expected, received: 'nothing', message }
 }
 
 /** Bytes that are no text. */
@@ -38,7 +36,7 @@ export function tooLarge(bytesMax: number, bytes: number, what: string): Refusal
   }
 }
 
-/** Nesting that no ping needs. */
+/** Nesting that no message needs. */
 export function tooDeep(depthMax: number, depth: number): Refusal {
   const expected = `at most ${depthMax} levels of nesting`
   const received = `${depth} levels`
@@ -51,9 +49,9 @@ export function tooDeep(depthMax: number, depth: number): Refusal {
   }
 }
 
-/** More pings than one message may hold. */
-export function tooMany(pingsMax: number): Refusal {
-  const expected = `at most ${pingsMax} pings in a message`
+/** More pings or trips than one message may hold. */
+export function tooMany(itemsMax: number, noun: string): Refusal {
+  const expected = `at most ${itemsMax} ${noun}s in a message`
   return {
     code: 'too_many',
     path: '',
@@ -63,9 +61,13 @@ export function tooMany(pingsMax: number): Refusal {
   }
 }
 
-/** So many bad pings that the message is refused as one. */
-export function tooManyRefused(refusedMax: number, first: Refusal | undefined): Refusal {
-  const expected = `at most ${refusedMax} refused pings in a message`
+/** So many bad pings or trips that the message is refused as one. */
+export function tooManyRefused(
+  refusedMax: number,
+  noun: string,
+  first: Refusal | undefined,
+): Refusal {
+  const expected = `at most ${refusedMax} refused ${noun}s in a message`
   const message = `expected ${expected}, received more; the first: ${first?.message ?? 'unknown'}`
   return { code: 'too_many_refused', path: '', expected, received: 'more', message }
 }

@@ -1,5 +1,5 @@
 import type { Refusal } from '../actors/model/fact.ts'
-import type { Message } from './message.ts'
+import type { AnyMessage } from './message.ts'
 import type { OfferOutcome } from './ports.ts'
 
 /** PacketPulse's replies, to the byte. */
@@ -8,14 +8,14 @@ export const NOT_AUTHENTICATED = '{"status":"error","message":"Authentication fa
 export const RECEIVED = '{"success":true,"message":"Data received"}'
 
 /** The reply to a message that is on disk. */
-export function replyTo(message: Message, outcome: OfferOutcome): string {
+export function replyTo(message: AnyMessage, outcome: OfferOutcome): string {
   if (!outcome.ok) return notTaken(outcome.code, outcome.message, outcome.retryAfterMs)
   if (!message.batch) return message.refusedCount === 0 ? RECEIVED : refusedReply(message.reasons)
   const { refused, refusedCount } = message
-  const accepted = message.pings.length
+  const accepted = message.items.length
   return JSON.stringify({
     success: refusedCount === 0,
-    message: refusedCount === 0 ? 'Data received' : countsText(accepted, refusedCount),
+    message: refusedCount === 0 ? 'Data received' : countsText(message),
     accepted,
     refused,
     refusedCount,
@@ -43,21 +43,27 @@ export function notTaken(code: string, message: string, retryAfterMs: number): s
   return JSON.stringify({ success: false, message: text, code, retry_after_ms: retryAfterMs })
 }
 
-/** How many of a message's pings were accepted. */
-export function countsText(accepted: number, refusedCount: number): string {
-  const all = accepted + refusedCount
-  return `${refusedCount} of ${all} pings refused`
+/** How many of a message's pings or trips were refused. */
+export function countsText({ noun, items, refusedCount }: AnyMessage): string {
+  return `${refusedCount} of ${items.length + refusedCount} ${noun}s refused`
+}
+
+/** What the gateways before this one called the shape that a field did not fit. */
+const SHAPES: Readonly<Record<string, string>> = {
+  invalid_ping: 'DeliveryData',
+  invalid_trip: 'TripEvent',
 }
 
 /** Bad fields as PacketPulse's gateway named them, so that searches in old logs still match. */
 function reasonsText(reasons: readonly Refusal[]): string {
-  const fields = reasons.filter((reason) => reason.code === 'invalid_ping' && reason.path !== '')
+  const shape = SHAPES[reasons[0]?.code ?? '']
+  const fields = shape === undefined ? [] : reasons.filter(({ path }) => path !== '')
   if (fields.length === 0) return reasons.map((reason) => reason.message).join('; ')
   const blocks = fields.map(
     ({ path, expected, received }) => `${path}\n  ${fieldText(expected, received)}`,
   )
   const noun = fields.length === 1 ? 'error' : 'errors'
-  return `${fields.length} validation ${noun} for DeliveryData\n${blocks.join('\n')}`
+  return `${fields.length} validation ${noun} for ${shape}\n${blocks.join('\n')}`
 }
 
 function fieldText(expected: string, received: string): string {

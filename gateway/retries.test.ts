@@ -104,7 +104,7 @@ describe('a letter that is retried', () => {
         retry: { letter: { offset: 0 }, outcome: 'accepted', pings: 1, refused: 0 },
       },
     ])
-    expect(ingest.pingCount).toBe(1)
+    expect(ingest.itemCount).toBe(1)
   })
 
   test('is refused again with the reason, is marked so, and makes no letter beside it', async () => {
@@ -117,8 +117,8 @@ describe('a letter that is retried', () => {
       expect(body.message).toContain('999')
     }
     expect(ingest.offers).toMatchObject([
-      { pings: [], deadLetters: [], retry: { outcome: 'refused', code: 'invalid_ping' } },
-      { pings: [], deadLetters: [] },
+      { messages: [], deadLetters: [], retry: { outcome: 'refused', code: 'invalid_ping' } },
+      { messages: [], deadLetters: [] },
     ])
   })
 
@@ -219,7 +219,7 @@ describe('many letters', () => {
     expect(letters.asked).toEqual([50, 40])
     const rest = await post('/retry', { after: first.body.next })
     expect(rest.body).toMatchObject({ retried: 30, accepted: 20, remaining: 0, next: null })
-    expect(ingest.pingCount).toBe(80)
+    expect(ingest.itemCount).toBe(80)
     const again = await post('/retry')
     expect(again.body).toMatchObject({ retried: 40, accepted: 0, refused: 40, next: null })
   })

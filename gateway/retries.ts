@@ -4,10 +4,11 @@ import {
   deadLetterId,
   type StoredDeadLetter,
 } from '../actors/model/dead-letter.ts'
-import type { FactName, Retry } from '../actors/model/fact.ts'
-import { type Message, readMessage } from './message.ts'
+import { type FactName, type Retry, TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
+import { type ItemKind, PINGS, TRIPS } from './item-kind.ts'
+import { type AnyMessage, readMessage } from './message.ts'
 import type { GatewayOptions } from './options.ts'
-import type { GatewayPorts, NotTaken, OfferOutcome } from './ports.ts'
+import type { GatewayPorts, Ingest, NotTaken, OfferOutcome } from './ports.ts'
 
 /** Letters that one request retries. */
 export const RETRY_LETTERS_MAX = 1_000
@@ -27,12 +28,15 @@ export type Retried = Readonly<{
   id: string
   outcome: Retry['outcome']
   again: boolean
+  /** Pings, or trips, accepted. */
   pings: number
   refused: number
   code: string
   path: string
   message: string
 }>
+
+type RetriedOne = Readonly<{ retried: Retried; outcome: OfferOutcome }>
 
 /** Why a letter was not read again. */
 export type NotRetried =
@@ -44,7 +48,7 @@ export type RetriedPage = Readonly<{
   accepted: number
   partial: number
   refused: number
-  /** Pings accepted. */
+  /** Pings and trips accepted. */
   pings: number
   /** The first of the letters that were refused again, and why. */
   refusals: readonly Pick<Retried, 'id' | 'code' | 'path' | 'message'>[]
@@ -59,7 +63,10 @@ export type RetriedPage = Readonly<{
 }>
 
 /** What it needs of the world. */
-export type RetryPorts = Pick<GatewayPorts, 'ingest' | 'reader' | 'process' | 'clock' | 'telemetry'>
+export type RetryPorts = Pick<
+  GatewayPorts,
+  'ingest' | 'trips' | 'reader' | 'process' | 'clock' | 'telemetry'
+>
 
 /**
  * Sends dead letters through the reading and checking of any message again. One request at a time,
@@ -141,21 +148,29 @@ export class DeadLetterRetries {
     }
   }
 
-  async #retry(
+  /** A letter goes to the way in that it came from: its name says which. */
+  #retry(letter: StoredDeadLetter): Promise<RetriedOne> {
+    const { ingest, trips } = this.#ports
+    return letter.name.partition < TRIPS_PARTITION_FIRST
+      ? this.#retryAt(letter, PINGS, ingest)
+      : this.#retryAt(letter, TRIPS, trips)
+  }
+
+  async #retryAt<Item>(
     letter: StoredDeadLetter,
-  ): Promise<Readonly<{ retried: Retried; outcome: OfferOutcome }>> {
+    kind: ItemKind<Item>,
+    ingest: Ingest<Item>,
+  ): Promise<RetriedOne> {
     const receivedMs = this.#ports.clock.nowMs()
     const source = retrySource(letter.source)
-    const message = readMessage(letter.raw, { receivedMs, source, limits: this.#options })
+    const message = readMessage(letter.raw, { kind, receivedMs, source, limits: this.#options })
     const retry = retryOf(letter, message)
-    const { pings: messages, payload } = message
+    const { items: messages, payload } = message
     // Refused as a whole it stays the letter that it is; what is refused of a part becomes a letter of its own.
     const deadLetters = retry.outcome === 'partial' ? message.deadLetters : []
     const base = { source, receivedMs, payload, messages, deadLetters }
     const offer = { ...base, countDuplicates: false, retry }
-    const outcome = await new Promise<OfferOutcome>((resolve) =>
-      this.#ports.ingest.offer(offer, resolve),
-    )
+    const outcome = await new Promise<OfferOutcome>((resolve) => ingest.offer(offer, resolve))
     if (outcome.ok) this.#count(retry.outcome)
     const { letter: name, ...rest } = retry
     return { retried: { id: deadLetterId(name), again: false, ...rest }, outcome }
@@ -191,9 +206,9 @@ function acceptedBefore(
   }
 }
 
-function retryOf({ name }: StoredDeadLetter, message: Message): Retry {
+function retryOf({ name }: StoredDeadLetter, message: AnyMessage): Retry {
   const { refusedCount } = message
-  const pings = message.pings.length
+  const pings = message.items.length
   const [first] = message.deadLetters
   return {
     letter: name,
@@ -220,7 +235,7 @@ class Tally {
   readonly #refusals: RetriedPage['refusals'][number][] = []
   #pings = 0
 
-  add({ retried, outcome }: Readonly<{ retried: Retried; outcome: OfferOutcome }>): void {
+  add({ retried, outcome }: RetriedOne): void {
     if (!outcome.ok) {
       this.stopped ??= outcome
       return

@@ -3,7 +3,7 @@ import type { Server } from 'bun'
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import type { Connection } from './access.ts'
 import { createApp, type GatewayApp } from './app.ts'
-import { IngestSockets, type SocketData } from './ingest-socket.ts'
+import { IngestSockets, type SocketData, type SocketKind } from './ingest-socket.ts'
 import type { GatewayOptions } from './options.ts'
 import type { GatewayPorts } from './ports.ts'
 
@@ -20,7 +20,7 @@ export interface GatewayServer {
 }
 
 /**
- * Listens. HTTP goes through Hono; `/ws` is upgraded here, because Hono's adapter hides a socket's
+ * Listens. HTTP goes through Hono; `/ws` and `/ws/trips` are upgraded here, because Hono's adapter hides a socket's
  * back-pressure. Throws OrreryError `port_taken` or `not_listening`.
  */
 export function startServer(
@@ -28,7 +28,7 @@ export function startServer(
   overrides: Partial<GatewayOptions> & Readonly<{ port: number; host: string }>,
 ): GatewayServer {
   const app = createApp(ports, overrides)
-  const sockets = new IngestSockets(ports, app.intake, app.keys)
+  const sockets = new IngestSockets(ports, { pings: app.intake, trips: app.trips }, app.keys)
   const server = listen(app, sockets, overrides)
   const port = server.port ?? overrides.port
   ports.log.info({ host: overrides.host, port }, 'gateway listens')
@@ -56,7 +56,8 @@ function listen(
       // Ours answers in words below this; Bun's own limit is for what lies about its length.
       maxRequestBodySize: app.options.bodyBytesMax * 2,
       fetch(request, server) {
-        if (isSocketPath(request.url)) return sockets.admit(request, server)
+        const kind = socketKind(request.url)
+        if (kind) return sockets.admit(request, server, kind)
         const connection: Connection = {
           address: server.requestIP(request)?.address ?? null,
           timeout: (seconds) => server.timeout(request, seconds),
@@ -77,9 +78,14 @@ function listen(
   }
 }
 
-function isSocketPath(url: string): boolean {
+/** What is said on the socket that a request asks for, or null when it asks for none. */
+function socketKind(url: string): SocketKind | null {
   const start = url.indexOf('/', url.indexOf('://') + 3)
-  return url.startsWith('/ws', start) && (url.length === start + 3 || url[start + 3] === '?')
+  if (!url.startsWith('/ws', start)) return null
+  const query = url.indexOf('?', start)
+  const path = url.slice(start, query === -1 ? url.length : query)
+  if (path === '/ws') return 'pings'
+  return path === '/ws/trips' ? 'trips' : null
 }
 
 async function stop(

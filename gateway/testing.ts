@@ -1,6 +1,8 @@
 import { systemClock } from '../actors/kernel/clock.ts'
 import { silentLog, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { LiveDelta, LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
+import type { Ping } from '../actors/model/ping.ts'
+import type { Trip } from '../actors/model/trip.ts'
 import type { Connection } from './access.ts'
 import type {
   Accounts,
@@ -14,7 +16,9 @@ import type {
   Process,
   Reader,
   SequencedDelta,
+  TripsIngest,
 } from './ports.ts'
+import { regionPorts } from './regions-testing.ts'
 
 /** A key that TestAccounts knows, and the name it goes by. */
 export const TEST_KEY = 'test-key-0123456789'
@@ -23,16 +27,16 @@ export const TEST_SOURCE = 'depot'
 export const TEST_PASSWORD = 'correct horse battery staple'
 
 /** An intake that keeps what it was given and answers at once, later, or out of phase. */
-export class TestIngest implements Ingest {
-  readonly offers: Offer[] = []
+export class TestIngest<Item = Ping> implements Ingest<Item> {
+  readonly offers: Offer<Item>[] = []
   /** What an offer gets when it is answered at once; null holds it until `release`. */
-  outcome: ((offer: Offer) => OfferOutcome) | null = () => ({ ok: true, duplicates: null })
+  outcome: ((offer: Offer<Item>) => OfferOutcome) | null = () => ({ ok: true, duplicates: null })
   /** What every message is told before it is read. */
   refusal = (): NotTaken | null => null
   readonly #held: (() => void)[] = []
   #onOffer: (() => void)[] = []
 
-  offer(offer: Offer, done: (outcome: OfferOutcome) => void): void {
+  offer(offer: Offer<Item>, done: (outcome: OfferOutcome) => void): void {
     this.offers.push(offer)
     const { outcome } = this
     if (outcome) done(outcome(offer))
@@ -56,12 +60,23 @@ export class TestIngest implements Ingest {
     }
   }
 
-  get pingCount(): number {
+  get itemCount(): number {
     return this.offers.reduce((sum, offer) => sum + offer.messages.length, 0)
   }
 
   get deadLetterCodes(): readonly string[] {
     return this.offers.flatMap((offer) => offer.deadLetters.map((letter) => letter.code))
+  }
+}
+
+/** The same for trips; a flush is kept and answered as `flushOutcome` says. */
+export class TestTripsIngest extends TestIngest<Trip> implements TripsIngest {
+  readonly flushes: Readonly<{ source: string; receivedMs: number }>[] = []
+  flushOutcome: OfferOutcome = { ok: true, duplicates: null }
+
+  flush(source: string, receivedMs: number, done: (outcome: OfferOutcome) => void): void {
+    this.flushes.push({ source, receivedMs })
+    done(this.flushOutcome)
   }
 }
 
@@ -162,6 +177,7 @@ export const emptyReader: Reader = {
 
 const plainPages: Pages = {
   live: (props) => `<!doctype html><title>live</title>${JSON.stringify(props)}`,
+  regions: (props) => `<!doctype html><title>regions</title>${JSON.stringify(props)}`,
   signIn: (props) => `<!doctype html><title>sign in</title>${JSON.stringify(props)}`,
   asset: () => null,
 }
@@ -184,7 +200,9 @@ export function testProcess(): Process {
 export function testPorts(parts: Partial<GatewayPorts> = {}): GatewayPorts {
   return {
     ingest: new TestIngest(),
+    trips: new TestTripsIngest(),
     accounts: new TestAccounts(),
+    ...regionPorts(),
     feed: new TestFeed(),
     reader: emptyReader,
     process: testProcess(),
@@ -222,6 +240,19 @@ export function wirePing(fields: Readonly<Record<string, unknown>> = {}): Record
     current_lon: 23.706999093506035,
     route_name: 'Route 6',
     waypoint_count: 396,
+    ...fields,
+  }
+}
+
+/** A trip as StreamPulse's replay producer writes it. */
+export function wireTrip(fields: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  return {
+    trip_id: 'trip_000002',
+    region_id: 4,
+    event_time: '2025-08-17T06:00:00+00:00Z',
+    fare: 13.39,
+    duration: 825,
+    distance: 4.6,
     ...fields,
   }
 }

@@ -2,6 +2,7 @@ import { messageOf } from '../actors/kernel/errors.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
 import { type Around, Conversation, type Wire } from '../gateway/conversation.ts'
 import { Intake as GatewayIntake } from '../gateway/intake.ts'
+import { PINGS } from '../gateway/item-kind.ts'
 import { GATEWAY_DEFAULTS } from '../gateway/options.ts'
 import { replyTo } from '../gateway/replies.ts'
 import { type Server, SIM_KEY } from './world-client.ts'
@@ -57,7 +58,7 @@ export class SimProcess implements Server {
     const { clock } = this.mortal
     const { telemetry } = this.life
     this.#around = {
-      intake: new GatewayIntake({ ingest, clock, telemetry }, GATEWAY_DEFAULTS),
+      intake: new GatewayIntake({ ingest, clock, telemetry }, GATEWAY_DEFAULTS, PINGS),
       clock,
       options: GATEWAY_DEFAULTS,
       nameOf: (key) => (key === SIM_KEY ? SOURCE : null),
