@@ -12,6 +12,7 @@ import { OWN_PREFIX, randomHex, randomSnapshotId } from './names.ts'
 import type { Offsets } from './offsets.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import type { Storage } from './storage.ts'
+import type { TableLayout } from './table-schema.ts'
 
 /** What an append left to delete, and the table after it. */
 export type Appended = Readonly<{
@@ -36,6 +37,7 @@ type Context = Readonly<{
   storage: Storage
   catalog: Catalog
   location: string
+  layout: TableLayout
   clock: Clock
   random: Random
   policy: MergePolicy & ExpiryPolicy
@@ -141,7 +143,7 @@ export class TableAppender {
     const entries = fresh.flatMap((batch) => batch.files).map((file) => addedEntry(file, id))
     if (entries.length === 0) return this.#describe('', new Uint8Array(), [], id)
     const path = this.#manifestPath(id, 'm0')
-    const bytes = encodeManifest(entries)
+    const bytes = encodeManifest(entries, this.#context.layout)
     await this.#context.storage.write(path, bytes)
     return this.#describe(path, bytes, entries, id)
   }
@@ -149,7 +151,7 @@ export class TableAppender {
   async #writeMerged(parts: readonly ManifestFile[], own: ManifestFile): Promise<ManifestFile> {
     const entries = await mergedEntries(parts, this.#context.storage)
     const path = this.#manifestPath(own.addedSnapshotId, `m1-${randomHex(this.#context.random, 8)}`)
-    const bytes = encodeManifest(entries)
+    const bytes = encodeManifest(entries, this.#context.layout)
     await this.#context.storage.write(path, bytes)
     const { addedSnapshotId: snapshotId, sequenceNumber } = own
     return describeManifest(path, bytes.length, entries, { snapshotId, sequenceNumber })

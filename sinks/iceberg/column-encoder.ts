@@ -68,6 +68,19 @@ export class ColumnEncoder {
     return this.#plain(rows.count, nulls, bounds)
   }
 
+  /** Whole numbers of 32 bits. */
+  ints(column: Int32Array, rows: Rows): EncodedValues {
+    const page = this.#page.clear()
+    let [min, max] = [Infinity, -Infinity]
+    for (let at = 0; at < rows.count; at++) {
+      const value = column[rows.picked?.[at] ?? at] ?? 0
+      if (value < min) min = value
+      if (value > max) max = value
+      page.int(value)
+    }
+    return this.#plain(rows.count, [], min > max ? {} : { min_value: min, max_value: max })
+  }
+
   /**
    * Coordinates. `like` numbers the rows' sessions when a session's value hardly changes: it is then
    * compared with the session's row before, and looked up only when it differs.

@@ -6,8 +6,10 @@ import type { DataFile } from './manifest.ts'
 import { OWN_PREFIX, randomHex } from './names.ts'
 import { ParquetEncoder, type RowSelection } from './parquet.ts'
 import { PingColumns } from './ping-columns.ts'
+import type { ReceivedColumns } from './received-columns.ts'
 import type { Storage } from './storage.ts'
-import { dayText, PARTITION } from './table-schema.ts'
+import { type BronzeTable, dayText, PARTITION } from './table-schema.ts'
+import { TripColumns } from './trip-columns.ts'
 
 /** Rows of one data file at most: a file is one row group. */
 export const ROWS_PER_FILE_MAX = 131_072
@@ -20,13 +22,16 @@ export class DataFiles {
   readonly #storage: Storage
   readonly #location: string
   readonly #random: Random
-  readonly #columns = new PingColumns()
+  readonly #columns: ReceivedColumns
   readonly #parquet = new ParquetEncoder()
 
-  constructor(options: Readonly<{ storage: Storage; location: string; random: Random }>) {
+  constructor(
+    options: Readonly<{ storage: Storage; location: string; random: Random; table: BronzeTable }>,
+  ) {
     this.#storage = options.storage
     this.#location = options.location
     this.#random = options.random
+    this.#columns = columnsFor(options.table)
   }
 
   async stage(packed: PackedFrames, signal: AbortSignal): Promise<StagedBatch> {
@@ -59,8 +64,18 @@ export class DataFiles {
   }
 }
 
+/** The columns of a table. */
+export function columnsFor(table: BronzeTable, capacity?: number): ReceivedColumns {
+  switch (table) {
+    case 'pings':
+      return new PingColumns(capacity)
+    case 'trips':
+      return new TripColumns(capacity)
+  }
+}
+
 /** Rows by file: all rows as they are when they are few and of one day, as nearly always. */
-function selectionsOf(columns: PingColumns): readonly RowSelection[] {
+function selectionsOf(columns: ReceivedColumns): readonly RowSelection[] {
   const { rows, day } = columns
   if (rows === 0) return []
   const counts = new Map<number, number>()

@@ -41,7 +41,7 @@ test('objects, arrays, lines and text over several lines may follow one another'
   expect(columns.rows).toBe(9)
   expect([...columns.offset.subarray(0, 9)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
   const expected = Array.from({ length: 9 }, (_, offset) => pingOf(offset)['timestamp'])
-  expect(columns.timestampText.map(String)).toEqual(expected.map(String))
+  expect(columns.timeText.map(String)).toEqual(expected.map(String))
 })
 
 test('a frame that holds another number of pings than it says stops the sink', () => {
@@ -62,7 +62,7 @@ test('numbers in quotes are numbers; what fits no column is kept among the extra
 test('a time that cannot be read is null, its text stays, and the day of receipt files it', () => {
   const columns = decode([0, 1, json(1, { timestamp: 'yesterday' })])
   expect(columns.nulls.get('timestamp')?.has(0)).toBe(true)
-  expect(columns.timestampText[0]).toBe('yesterday')
+  expect(columns.timeText[0]).toBe('yesterday')
   expect(columns.day[0]).toBe(20_717)
 })
 
@@ -87,8 +87,10 @@ test('a batch is packed into memory that is used again, and a frame outside of i
   const rows = [frameOf(0, [pingOf(0)]), { ...frameOf(1, [pingOf(1)]), source: 'other' }]
   const first = packFrames({ ...batch, rows })
   expect(first.buffer.byteLength).toBeGreaterThanOrEqual(packedBytes(rows))
-  expect(first).toMatchObject({ frames: 2, pings: 2, sources: ['test', 'other'] })
-  expect(packFrames({ ...batch, rows: rows.slice(1) }, first.buffer).buffer).toBe(first.buffer)
+  expect(first).toMatchObject({ frames: 2, messages: 2, sources: ['test', 'other'] })
+  expect(packFrames({ ...batch, rows: rows.slice(1) }, { spare: first.buffer }).buffer).toBe(
+    first.buffer,
+  )
   const outside = { ...batch, rows: [frameOf(9, [pingOf(9), pingOf(10)])] }
   expect(() => packFrames(outside)).toThrow(/not within batch/)
 })

@@ -1,16 +1,14 @@
 import { assert, OrreryError } from '../../actors/kernel/errors.ts'
 import { type Frame, framesOf, type PackedFrames, payloadsOf } from './frames.ts'
 import { parseVerbatim } from './lossless-json.ts'
-import { isKnownField, type PingColumns } from './ping-columns.ts'
-
-type WireFields = Readonly<Record<string, unknown>>
+import type { ReceivedColumns, WireFields } from './received-columns.ts'
 
 // Parsed at a time: enough to make a call cheap, little enough to become garbage young.
 const CHUNK_BYTES = 262_144
 const decoder = new TextDecoder()
 
 /** Parses the frames of a batch into columns. The gateway has checked them: what does not parse here is a fault. */
-export function decodeFrames(packed: PackedFrames, columns: PingColumns): void {
+export function decodeFrames(packed: PackedFrames, columns: ReceivedColumns): void {
   const bytes = payloadsOf(packed)
   let chunk: Frame[] = []
   let start = 0
@@ -25,7 +23,7 @@ export function decodeFrames(packed: PackedFrames, columns: PingColumns): void {
 }
 
 /** One parse for all frames of the chunk; frame by frame when they do not line up with what it found. */
-function decodeChunk(bytes: Uint8Array, chunk: readonly Frame[], columns: PingColumns): void {
+function decodeChunk(bytes: Uint8Array, chunk: readonly Frame[], columns: ReceivedColumns): void {
   const [first, last] = [chunk[0], chunk.at(-1)]
   if (!first || !last) return
   const { values, error } = Bun.JSONL.parseChunk(bytes, first.start, last.end)
@@ -33,9 +31,9 @@ function decodeChunk(bytes: Uint8Array, chunk: readonly Frame[], columns: PingCo
   let at = 0
   for (const frame of chunk) {
     const value = values[at]
-    if (!fits) pushPings(parseFrame(bytes, frame), frame, bytes, columns)
-    else if (Array.isArray(value)) pushPings(value, frame, bytes, columns)
-    else pushPings(values.slice(at, at + frame.count), frame, bytes, columns)
+    if (!fits) pushMessages(parseFrame(bytes, frame), frame, bytes, columns)
+    else if (Array.isArray(value)) pushMessages(value, frame, bytes, columns)
+    else pushMessages(values.slice(at, at + frame.count), frame, bytes, columns)
     at += Array.isArray(value) ? 1 : frame.count
   }
 }
@@ -68,15 +66,15 @@ function parseFrame(bytes: Uint8Array, frame: Frame): readonly unknown[] {
   }
 }
 
-function pushPings(
+function pushMessages(
   values: readonly unknown[],
   frame: Frame,
   bytes: Uint8Array,
-  columns: PingColumns,
+  columns: ReceivedColumns,
 ): void {
   assert(
     values.length === frame.count && values.every(isObject),
-    `journal entry ${frame.offset} holds ${values.length} pings and says ${frame.count}`,
+    `journal entry ${frame.offset} holds ${values.length} messages and says ${frame.count}`,
   )
   let verbatim: readonly unknown[] | null = null
   for (const [index, value] of values.entries()) {
@@ -86,22 +84,22 @@ function pushPings(
       receivedMs: frame.receivedMs,
       source: frame.source,
     }
-    if (!losesDigits(value)) {
+    if (!losesDigits(value, columns)) {
       columns.push(value, origin)
       continue
     }
     verbatim ??= parseVerbatimFrame(bytes, frame)
     const exact = verbatim[index]
-    columns.push(value, origin, isObject(exact) ? verbatimExtras(exact) : undefined)
+    columns.push(value, origin, isObject(exact) ? exact : undefined)
   }
 }
 
 /** A number among the extras that a double cannot hold: an id of nineteen digits, 1e400. Seldom. */
-function losesDigits(ping: WireFields): boolean {
-  for (const name in ping) {
-    const value = ping[name]
+function losesDigits(wire: WireFields, columns: ReceivedColumns): boolean {
+  for (const name in wire) {
+    const value = wire[name]
     if (typeof value !== 'number' && typeof value !== 'object') continue
-    if (isKnownField(name) || value === null) continue
+    if (columns.isKnown(name) || value === null) continue
     if (typeof value === 'number' ? isInexact(value) : deepInexact(value)) return true
   }
   return false
@@ -136,11 +134,6 @@ function verbatimOrNull(line: string): unknown {
   } catch {
     return null
   }
-}
-
-function verbatimExtras(ping: WireFields): string | null {
-  const extras = Object.entries(ping).filter(([name]) => !isKnownField(name))
-  return JSON.stringify(Object.fromEntries(extras))
 }
 
 function isObject(value: unknown): value is WireFields {

@@ -1,6 +1,7 @@
 import { assert } from '../../actors/kernel/errors.ts'
-import type { PingsFact } from '../../actors/model/fact.ts'
+import type { FrameFact } from '../../actors/model/fact.ts'
 import type { Batch } from '../sink.ts'
+import type { BronzeTable } from './table-schema.ts'
 
 const FIELDS = 5
 const NEWLINE = 10
@@ -10,12 +11,13 @@ const NEWLINE = 10
  * each frame, then their payloads, each followed by a newline.
  */
 export type PackedFrames = Readonly<{
+  table: BronzeTable
   partition: number
   offsetFirst: number
   offsetLast: number
   frames: number
-  /** Pings in all of them. */
-  pings: number
+  /** Pings or trips in all of them. */
+  messages: number
   /** May be longer than what is used of it. */
   buffer: ArrayBuffer
   /** Names that the frames' source numbers stand for. */
@@ -33,29 +35,36 @@ export type Frame = Readonly<{
 }>
 
 /** Bytes that a batch needs when packed. */
-export function packedBytes(facts: readonly PingsFact[]): number {
+export function packedBytes(facts: readonly FrameFact[]): number {
   let bytes = facts.length * FIELDS * 8
   for (const { payload } of facts) bytes += payloadBytes(payload) + 1
   return bytes
 }
 
-function payloadBytes(payload: PingsFact['payload']): number {
+function payloadBytes(payload: FrameFact['payload']): number {
   return typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
 }
 
-/** Packs a batch, into `spare` when that is large enough. */
-export function packFrames(batch: Batch<PingsFact>, spare?: ArrayBuffer): PackedFrames {
+/** Packs a batch for a table, into `spare` when that is large enough. */
+export function packFrames(
+  batch: Batch<FrameFact>,
+  {
+    table = 'pings',
+    spare,
+  }: Readonly<{ table?: BronzeTable; spare?: ArrayBuffer | undefined }> = {},
+): PackedFrames {
   const facts = batch.rows
   const needed = packedBytes(facts)
   const buffer = spare && spare.byteLength >= needed ? spare : new ArrayBuffer(roomFor(needed))
   const numbers = new Float64Array(buffer, 0, facts.length * FIELDS)
   const payloads = Buffer.from(buffer, numbers.byteLength)
   const sources = new Map<string, number>()
-  let [at, end, pings] = [0, 0, 0]
+  let [at, end, messages] = [0, 0, 0]
   for (const fact of facts) {
+    assert(fact.kind === table, `a frame of ${fact.kind} does not belong into table ${table}`)
     assert(
       fact.offset >= batch.offsetFirst && fact.offset + fact.count - 1 <= batch.offsetLast,
-      `pings ${fact.offset} to ${fact.offset + fact.count - 1} are not within batch ${batch.id}`,
+      `${table} ${fact.offset} to ${fact.offset + fact.count - 1} are not within batch ${batch.id}`,
     )
     if (typeof fact.payload === 'string') {
       end += payloads.write(fact.payload, end)
@@ -71,11 +80,12 @@ export function packFrames(batch: Batch<PingsFact>, spare?: ArrayBuffer): Packed
     numbers[at++] = fact.receivedMs
     numbers[at++] = source
     numbers[at++] = end
-    pings += fact.count
+    messages += fact.count
   }
   const { partition, offsetFirst, offsetLast } = batch
   const frames = facts.length
-  return { partition, offsetFirst, offsetLast, frames, pings, buffer, sources: [...sources.keys()] }
+  const range = { partition, offsetFirst, offsetLast }
+  return { table, ...range, frames, messages, buffer, sources: [...sources.keys()] }
 }
 
 /** Payload bytes of a packed batch. */

@@ -2,7 +2,7 @@ import { type AvroComplex, type AvroValue, decodeAvroFile, encodeAvroFile } from
 import type { Long } from './lossless-json.ts'
 import { MANIFEST_FILE } from './manifest-schema.ts'
 import { bytesOf, listOf, longOf, type ManifestEntry, numberOf, recordOf } from './manifest.ts'
-import { PARTITION_SPEC } from './table-schema.ts'
+import { SPEC_ID } from './table-schema.ts'
 
 /** Smallest and largest partition value in a manifest, as Iceberg's single-value bytes. */
 export type FieldSummary = Readonly<{
@@ -104,7 +104,7 @@ export function describeManifest(
   return {
     path,
     length,
-    specId: PARTITION_SPEC['spec-id'],
+    specId: SPEC_ID,
     content: 0,
     sequenceNumber: snapshot.sequenceNumber,
     minSequenceNumber,

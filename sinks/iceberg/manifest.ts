@@ -2,7 +2,7 @@ import { OrreryError } from '../../actors/kernel/errors.ts'
 import { type AvroFile, type AvroValue, decodeAvroFile, encodeAvroFile } from './avro.ts'
 import type { Long } from './lossless-json.ts'
 import { MANIFEST_ENTRY } from './manifest-schema.ts'
-import { ICEBERG_SCHEMA, PARTITION, PARTITION_SPEC } from './table-schema.ts'
+import { PARTITION, type TableLayout } from './table-schema.ts'
 
 /** One number for each column that has one, by column id. */
 export type ByColumn<Value> = readonly (readonly [id: number, value: Value])[]
@@ -36,12 +36,15 @@ export type ManifestEntry = Readonly<{
 const STATUSES = ['existing', 'added', 'deleted'] as const
 
 /** A manifest's bytes. */
-export function encodeManifest(entries: readonly ManifestEntry[]): Uint8Array {
+export function encodeManifest(
+  entries: readonly ManifestEntry[],
+  { schema, spec }: Pick<TableLayout, 'schema' | 'spec'>,
+): Uint8Array {
   const metadata = {
-    schema: JSON.stringify(ICEBERG_SCHEMA),
-    'schema-id': String(ICEBERG_SCHEMA['schema-id']),
-    'partition-spec': JSON.stringify(PARTITION_SPEC.fields),
-    'partition-spec-id': String(PARTITION_SPEC['spec-id']),
+    schema: JSON.stringify(schema),
+    'schema-id': String(schema['schema-id']),
+    'partition-spec': JSON.stringify(spec.fields),
+    'partition-spec-id': String(spec['spec-id']),
     'format-version': '2',
     content: 'data',
   }

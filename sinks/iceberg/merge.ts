@@ -3,7 +3,7 @@ import type { ManifestFile } from './manifest-list.ts'
 import { decodeManifest, type ManifestEntry } from './manifest.ts'
 import { isOwn } from './names.ts'
 import type { Storage } from './storage.ts'
-import { PARTITION_SPEC } from './table-schema.ts'
+import { SPEC_ID } from './table-schema.ts'
 
 /** When manifests are merged, and how large they become. */
 export type MergePolicy = Readonly<{
@@ -22,7 +22,7 @@ export function mergeable(
   if (manifests.length < policy.manifestsMax) return []
   const small = manifests.filter((manifest) => {
     const files = manifest.addedFiles + manifest.existingFiles
-    const ours = manifest.content === 0 && manifest.specId === PARTITION_SPEC['spec-id']
+    const ours = manifest.content === 0 && manifest.specId === SPEC_ID
     return ours && files < policy.entriesPerManifest && isOwn(manifest.path, location)
   })
   // With many full ones the few small ones are not worth their reading each time.

@@ -9,7 +9,7 @@ import { decodeFrames } from './decode.ts'
 import { packFrames } from './frames.ts'
 import { type EncodedFile, ParquetEncoder } from './parquet.ts'
 import { PingColumns } from './ping-columns.ts'
-import { COLUMNS } from './table-schema.ts'
+import { PING_COLUMNS as COLUMNS } from './table-schema.ts'
 import { frameOf, pingOf } from './testing.ts'
 
 // As a process has them: reused, so that one batch could leak into the next.

@@ -5,9 +5,9 @@ import { writeMetadata } from 'hyparquet-writer/src/metadata.js'
 import { lowerBound, upperBound } from './bounds.ts'
 import { ColumnEncoder, type Rows } from './column-encoder.ts'
 import type { DataFile } from './manifest.ts'
-import { type EncodedValues, writeChunk } from './parquet-pages.ts'
-import type { PingColumns } from './ping-columns.ts'
-import { type Column, type ColumnName, COLUMNS, type ColumnType } from './table-schema.ts'
+import { writeChunk } from './parquet-pages.ts'
+import type { FileRows, ReceivedColumns } from './received-columns.ts'
+import type { Column, ColumnType } from './table-schema.ts'
 
 /** A data file's bytes and everything its manifest says of it but its path. */
 export type EncodedFile = Readonly<{ bytes: Uint8Array; file: Omit<DataFile, 'path'> }>
@@ -19,7 +19,6 @@ const MAGIC = 0x31_52_41_50
 // In the form that Java readers take apart; what they cannot read makes them distrust all bounds of texts.
 const CREATED_BY = 'orrery version 0.1.0'
 
-type Source = Readonly<{ columns: PingColumns; day: number; partition: number; rows: Rows }>
 type Described = Readonly<{ column: Column; chunk: ColumnChunk; nulls: number }>
 
 /**
@@ -29,15 +28,15 @@ type Described = Readonly<{ column: Column; chunk: ColumnChunk; nulls: number }>
 export class ParquetEncoder {
   readonly #encoder = new ColumnEncoder()
 
-  encode(columns: PingColumns, selection: RowSelection, partition: number): EncodedFile {
+  encode(columns: ReceivedColumns, selection: RowSelection, partition: number): EncodedFile {
     const count = selection.rows?.length ?? columns.rows
     const rows: Rows = { count, picked: selection.rows }
-    const source: Source = { columns, day: selection.day, partition, rows }
+    const file: FileRows = { day: selection.day, partition, rows }
     const writer = new ByteWriter(Math.max(65_536, count * 40))
     writer.appendUint32(MAGIC)
     const described: Described[] = []
-    for (const column of COLUMNS) {
-      const encoded = this.#encode(column.name, source)
+    for (const column of columns.layout.columns) {
+      const encoded = columns.encode(column.name, this.#encoder, file)
       const physical = { name: column.name, type: physicalType(column.type) }
       const chunk = writeChunk(writer, physical, encoded)
       described.push({ column, chunk, nulls: encoded.nulls })
@@ -47,47 +46,10 @@ export class ParquetEncoder {
     const bytes = writer.getBytes()
     return { bytes, file: describe(described, { day: selection.day, count, bytes: bytes.length }) }
   }
-
-  #encode(name: ColumnName, { columns, day, partition, rows }: Source): EncodedValues {
-    const encoder = this.#encoder
-    const nulls = columns.nulls.get(name)
-    switch (name) {
-      case 'device_id':
-      case 'vehicle_id':
-      case 'session_id':
-      case 'order_id':
-      case 'status':
-        return encoder.repeated(columns.texts[name], rows, true)
-      case 'start_lat':
-      case 'start_lon':
-      case 'end_lat':
-      case 'end_lon':
-        return encoder.doubles(columns.numbers[name], rows, nulls, columns.texts.session_id.ids)
-      case 'current_lat':
-      case 'current_lon':
-        return encoder.doubles(columns.numbers[name], rows, nulls, null)
-      case 'timestamp':
-        return encoder.longs(columns.timestampUs, rows, nulls)
-      case 'event_date':
-        return encoder.constant(day, rows)
-      case 'partition':
-        return encoder.constant(partition, rows)
-      case 'offset':
-        return encoder.longs(columns.offset, rows, nulls)
-      case 'received_at':
-        return encoder.longs(columns.receivedUs, rows, nulls)
-      case 'source':
-        return encoder.repeated(columns.source, rows, true)
-      case 'extras':
-        return encoder.repeated(columns.extras, rows, false)
-      case 'timestamp_text':
-        return encoder.texts(columns.timestampText, rows)
-    }
-  }
 }
 
 function footerOf(described: readonly Described[], count: number, written: number): FileMetaData {
-  const root: SchemaElement = { name: 'table', num_children: COLUMNS.length }
+  const root: SchemaElement = { name: 'table', num_children: described.length }
   const elements = described.map(({ column, nulls }): SchemaElement => ({
     ...logicalType(column.type),
     name: column.name,

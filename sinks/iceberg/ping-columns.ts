@@ -1,7 +1,15 @@
 import { parseEventTimeUs } from '../../actors/model/time.ts'
+import type { ColumnEncoder, Rows } from './column-encoder.ts'
+import type { EncodedValues } from './parquet-pages.ts'
+import {
+  grown,
+  noColumn,
+  type Origin,
+  ReceivedColumns,
+  type WireFields,
+} from './received-columns.ts'
+import { LAYOUTS } from './table-schema.ts'
 import { TextDictionary } from './text-dictionary.ts'
-
-const DAY_MS = 86_400_000
 
 /** Text columns of a ping on the wire. */
 export const TEXT_FIELDS = ['device_id', 'vehicle_id', 'session_id', 'order_id', 'status'] as const
@@ -19,39 +27,24 @@ const LIKE_BEFORE = ['device_id', 'vehicle_id', 'order_id', 'status'] as const
 
 export type TextField = (typeof TEXT_FIELDS)[number]
 export type NumberField = (typeof NUMBER_FIELDS)[number]
-type WireFields = Readonly<Record<string, unknown>>
 type Extras = Record<string, unknown>
 
 const KNOWN: ReadonlySet<string> = new Set([...TEXT_FIELDS, 'timestamp', ...NUMBER_FIELDS])
 
-/** Whence a ping came. */
-export type PingOrigin = Readonly<{ offset: number; receivedMs: number; source: string }>
-
 /**
- * Rows of the bronze table as columns, reused from batch to batch. A field that is none of the type its
+ * Rows of the table of pings. A field that is none of the type its
  * column has (which the gateway refuses) is null there and kept among the extras: nothing is lost here.
  */
-export class PingColumns {
-  rows = 0
+export class PingColumns extends ReceivedColumns {
+  override readonly layout = LAYOUTS.pings
   readonly texts: Readonly<Record<TextField, TextDictionary>>
   readonly numbers: Record<NumberField, Float64Array>
-  /** Rows of a column that are null though its array holds a number. */
-  readonly nulls = new Map<string, Set<number>>()
-  /** Whole numbers, all below 2^53. */
-  timestampUs: Float64Array
-  offset: Float64Array
-  receivedUs: Float64Array
-  day: Int32Array
-  readonly source: TextDictionary
-  readonly extras: TextDictionary
-  readonly timestampText: (string | null)[] = []
-  #capacity: number
   /** The latest row of each session, by the number of its text; and that row's extras, when comparable. */
   readonly #latestRow: number[] = []
   readonly #latestExtras: (Extras | null | undefined)[] = []
 
   constructor(capacity = 16_384) {
-    this.#capacity = capacity
+    super(capacity)
     const text = () => new TextDictionary(capacity)
     const number = () => new Float64Array(capacity)
     this.texts = {
@@ -69,29 +62,20 @@ export class PingColumns {
       current_lat: number(),
       current_lon: number(),
     }
-    this.source = text()
-    this.extras = text()
-    this.timestampUs = number()
-    this.offset = number()
-    this.receivedUs = number()
-    this.day = new Int32Array(capacity)
   }
 
-  /** Forgets all rows; the memory stays for the next batch. */
-  clear(): void {
-    this.rows = 0
-    this.nulls.clear()
+  override clear(): void {
+    super.clear()
     for (const field of TEXT_FIELDS) this.texts[field].clear()
-    this.source.clear()
-    this.extras.clear()
-    this.timestampText.length = this.#latestRow.length = this.#latestExtras.length = 0
+    this.#latestRow.length = this.#latestExtras.length = 0
   }
 
-  /** Adds a ping as it was sent. `extras` overrides the text of its other fields. */
-  push(wire: WireFields, { offset, receivedMs, source }: PingOrigin, extras?: string | null): void {
-    const row = this.rows
-    if (row === this.#capacity) this.#grow()
-    this.rows = row + 1
+  override isKnown(name: string): boolean {
+    return KNOWN.has(name)
+  }
+
+  override push(wire: WireFields, origin: Origin, exact?: WireFields): void {
+    const row = this.pushRow(origin)
     const { texts } = this
     let misfits = 0
     const sessionId = textOf(wire['session_id'])
@@ -106,17 +90,44 @@ export class PingColumns {
       else texts[field].setLike(row, earlier, text)
     }
     misfits += this.#pushNumbers(row, wire)
-    misfits += this.#pushTime(row, wire['timestamp'], receivedMs)
-    this.offset[row] = offset
-    this.receivedUs[row] = receivedMs * 1_000
-    if (row > 0) this.source.setLike(row, row - 1, source)
-    else this.source.set(row, source)
+    misfits += this.#pushTimestamp(row, wire['timestamp'], origin.receivedMs)
     let latest: Extras | null | undefined
-    if (extras !== undefined) this.extras.set(row, extras)
+    if (exact !== undefined) this.extras.set(row, exactExtras(exact))
     else latest = this.#pushExtras(row, wire, { session, earlier, misfits })
     if (session < 0) return
     this.#latestRow[session] = row
     this.#latestExtras[session] = latest
+  }
+
+  protected override encodeOwn(name: string, encoder: ColumnEncoder, rows: Rows): EncodedValues {
+    const { texts, numbers, nulls } = this
+    switch (name) {
+      case 'device_id':
+      case 'vehicle_id':
+      case 'session_id':
+      case 'order_id':
+      case 'status':
+        return encoder.repeated(texts[name], rows, true)
+      case 'start_lat':
+      case 'start_lon':
+      case 'end_lat':
+      case 'end_lon':
+        return encoder.doubles(numbers[name], rows, nulls.get(name), texts.session_id.ids)
+      case 'current_lat':
+      case 'current_lon':
+        return encoder.doubles(numbers[name], rows, nulls.get(name), null)
+      case 'timestamp':
+        return encoder.longs(this.eventTimeUs, rows, nulls.get(name))
+      case 'timestamp_text':
+        return encoder.texts(this.timeText, rows)
+      default:
+        throw noColumn(name)
+    }
+  }
+
+  protected override growOwn(capacity: number): void {
+    for (const field of TEXT_FIELDS) this.texts[field].grow(capacity)
+    for (const field of NUMBER_FIELDS) this.numbers[field] = grown(this.numbers[field], capacity)
   }
 
   #pushNumbers(row: number, wire: WireFields): number {
@@ -126,20 +137,17 @@ export class PingColumns {
       const number = typeof value === 'number' ? value : numeral(value)
       this.numbers[field][row] = number
       if (Number.isFinite(number)) continue
-      this.#setNull(field, row)
+      this.setNull(field, row)
       if (value !== undefined) misfits++
     }
     return misfits
   }
 
-  /** The time and its day; the day of receipt when there is no time. */
-  #pushTime(row: number, value: unknown, receivedMs: number): number {
+  #pushTimestamp(row: number, value: unknown, receivedMs: number): number {
     const text = textOf(value)
     const us = text === null ? null : parseEventTimeUs(text)
-    this.timestampText.push(text)
-    if (us === null) this.#setNull('timestamp', row)
-    this.timestampUs[row] = us ?? 0
-    this.day[row] = Math.floor((us === null ? receivedMs : us / 1_000) / DAY_MS)
+    if (us === null) this.setNull('timestamp', row)
+    this.pushTime(row, { text, us, receivedMs })
     return text === null && value !== undefined ? 1 : 0
   }
 
@@ -159,37 +167,6 @@ export class PingColumns {
     this.extras.set(row, extras === null ? null : JSON.stringify(extras))
     return misfits === 0 ? extras : undefined
   }
-
-  #setNull(column: string, row: number): void {
-    const rows = this.nulls.get(column)
-    if (rows) rows.add(row)
-    else this.nulls.set(column, new Set([row]))
-  }
-
-  #grow(): void {
-    const capacity = (this.#capacity *= 2)
-    for (const field of TEXT_FIELDS) this.texts[field].grow(capacity)
-    this.source.grow(capacity)
-    this.extras.grow(capacity)
-    for (const field of NUMBER_FIELDS) this.numbers[field] = grown(this.numbers[field], capacity)
-    this.timestampUs = grown(this.timestampUs, capacity)
-    this.offset = grown(this.offset, capacity)
-    this.receivedUs = grown(this.receivedUs, capacity)
-    const day = new Int32Array(capacity)
-    day.set(this.day)
-    this.day = day
-  }
-}
-
-/** Is this one of the twelve fields that have a column of their own. */
-export function isKnownField(name: string): boolean {
-  return KNOWN.has(name)
-}
-
-function grown(numbers: Float64Array, capacity: number): Float64Array {
-  const more = new Float64Array(capacity)
-  more.set(numbers)
-  return more
 }
 
 function textOf(value: unknown): string | null {
@@ -222,6 +199,11 @@ function extrasOf(wire: WireFields, misfits: boolean): Extras | null {
     extras[name] = wire[name]
   }
   return extras
+}
+
+function exactExtras(exact: WireFields): string {
+  const extras = Object.entries(exact).filter(([name]) => !KNOWN.has(name))
+  return JSON.stringify(Object.fromEntries(extras))
 }
 
 function isMisfit(name: string, value: unknown): boolean {

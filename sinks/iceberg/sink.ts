@@ -1,7 +1,6 @@
 import type { Clock, Random } from '../../actors/kernel/clock.ts'
 import { assert, messageOf, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
-import type { PingsFact } from '../../actors/model/fact.ts'
 import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
 import { TableAppender } from './append.ts'
 import { openBronze } from './bronze-table.ts'
@@ -15,10 +14,9 @@ import type { MergePolicy } from './merge.ts'
 import { randomUuid } from './names.ts'
 import { storedOffsets } from './offsets.ts'
 import type { Storage } from './storage.ts'
+import { type BronzeTable, type FrameOf, LAYOUTS, type TableLayout } from './table-schema.ts'
 
-export const ICEBERG_SINK = 'iceberg'
-
-/** A batch is written 5 s after its oldest ping, or when it holds as much as makes a good file. */
+/** A batch is written 5 s after its oldest message, or when it holds as much as makes a good file. */
 export const ICEBERG_LIMITS: BatchLimits = {
   rowsMax: 100_000,
   bytesMax: 24_000_000,
@@ -49,8 +47,9 @@ export const TABLE_POLICY: TablePolicy = {
   orphanAgeMsMax: 30 * 86_400_000,
 }
 
-/** What an Iceberg sink stands on. `location` is the table's path. */
-export type IcebergSinkOptions = Readonly<{
+/** What an Iceberg sink stands on. `location` is the table's path; `table` says what it holds, pings unless told. */
+export type IcebergSinkOptions<Kind extends BronzeTable = 'pings'> = Readonly<{
+  table?: Kind
   storage: Storage
   catalog: Catalog
   location: string
@@ -61,11 +60,12 @@ export type IcebergSinkOptions = Readonly<{
   policy?: TablePolicy
 }>
 
-/** Raw pings into the bronze table, each once (SPEC.md, "Commit"). */
-export class IcebergSink implements Sink<PingsFact> {
-  readonly name = ICEBERG_SINK
+/** Raw pings, or trips, into their bronze table, each once (SPEC.md, "Commit"). */
+export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<FrameOf<Kind>> {
+  readonly name: string
   readonly limits: BatchLimits
-  readonly #options: IcebergSinkOptions
+  readonly #layout: TableLayout
+  readonly #options: IcebergSinkOptions<Kind>
   readonly #policy: TablePolicy
   readonly #dataFiles: DataFiles
   readonly #appender: TableAppender
@@ -75,14 +75,16 @@ export class IcebergSink implements Sink<PingsFact> {
   #sweptMs = -Infinity
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(options: IcebergSinkOptions) {
-    const { storage, location, random, log } = options
+  constructor(options: IcebergSinkOptions<Kind>) {
+    const { storage, location, random, log, table = 'pings' } = options
+    this.#layout = LAYOUTS[table]
+    this.name = this.#layout.sink
     this.limits = options.limits ?? ICEBERG_LIMITS
     assert(this.limits.inFlightMax === 1, 'the Iceberg sink writes one batch at a time')
     this.#options = options
     this.#policy = options.policy ?? TABLE_POLICY
-    this.#dataFiles = new DataFiles({ storage, location, random })
-    this.#appender = new TableAppender({ ...options, policy: this.#policy })
+    this.#dataFiles = new DataFiles({ storage, location, random, table })
+    this.#appender = new TableAppender({ ...options, layout: this.#layout, policy: this.#policy })
     this.#cleanup = new Cleanup({ storage, location, log })
   }
 
@@ -90,17 +92,19 @@ export class IcebergSink implements Sink<PingsFact> {
     return this.#inTurn(async () => {
       signal.throwIfAborted()
       const { catalog, location, random } = this.#options
-      this.#table = await openBronze(catalog, { location, uuid: randomUuid(random) })
+      const about = { location, uuid: randomUuid(random) }
+      this.#table = await openBronze(catalog, about, this.#layout)
       const stored = storedOffsets(this.#table.metadata).get(partition) ?? -1
       this.#acknowledged.set(partition, stored)
       return stored
     }, signal)
   }
 
-  async write(batch: Batch<PingsFact>, signal: AbortSignal): Promise<void> {
+  async write(batch: Batch<FrameOf<Kind>>, signal: AbortSignal): Promise<void> {
     const acknowledged = this.#acknowledged.get(batch.partition) ?? -1
     if (batch.offsetLast <= acknowledged) return
-    await this.#inTurn(() => this.#write(packFrames(batch), signal), signal)
+    const { table } = this.#layout
+    await this.#inTurn(() => this.#write(packFrames(batch, { table }), signal), signal)
   }
 
   /** The same for a batch that is packed already, as a Worker gets it. */
@@ -128,6 +132,8 @@ export class IcebergSink implements Sink<PingsFact> {
 
   async #write(packed: PackedFrames, signal: AbortSignal): Promise<void> {
     const acknowledged = this.#acknowledged.get(packed.partition)
+    const { table } = this.#layout
+    assert(packed.table === table, `a batch of ${packed.table} does not belong into ${table}`)
     assert(acknowledged !== undefined, `partition ${packed.partition} is not open`)
     if (packed.offsetLast <= acknowledged) return
     signal.throwIfAborted()

@@ -1,15 +1,15 @@
 import type { Clock } from '../../actors/kernel/clock.ts'
 import { assert, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
-import type { PingsFact } from '../../actors/model/fact.ts'
 import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
 import { packFrames } from './frames.ts'
 import type { LocalWarehouse } from './local-sink.ts'
-import { ICEBERG_LIMITS, ICEBERG_SINK } from './sink.ts'
+import { ICEBERG_LIMITS } from './sink.ts'
+import { type BronzeTable, type FrameOf, LAYOUTS } from './table-schema.ts'
 import { type Answer, type Call, parseMessage } from './worker-protocol.ts'
 
 /** What the sink on the main thread needs. */
-export type WorkerSinkOptions = LocalWarehouse &
+export type WorkerSinkOptions<Kind extends BronzeTable = 'pings'> = LocalWarehouse<Kind> &
   Readonly<{
     clock: Clock
     log: Log
@@ -31,10 +31,11 @@ const SPARE_BYTES_MAX = 64_000_000
 const ANSWER_MS_MAX = 30_000
 
 /** The Iceberg sink in a Worker of its own: the event loop only packs the bytes and hands them over. */
-export class WorkerIcebergSink implements Sink<PingsFact> {
-  readonly name = ICEBERG_SINK
+export class WorkerIcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<FrameOf<Kind>> {
+  readonly name: string
   readonly limits: BatchLimits
-  readonly #options: WorkerSinkOptions
+  readonly #table: BronzeTable
+  readonly #options: WorkerSinkOptions<Kind>
   readonly #partitions = new Set<number>()
   readonly #waiting = new Map<number, Waiting>()
   #deathsMs: number[] = []
@@ -46,8 +47,10 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
   #spare: ArrayBuffer | undefined
   #closed = false
 
-  constructor(options: WorkerSinkOptions) {
+  constructor(options: WorkerSinkOptions<Kind>) {
     this.#options = options
+    this.#table = options.table ?? 'pings'
+    this.name = LAYOUTS[this.#table].sink
     this.limits = options.limits ?? ICEBERG_LIMITS
     assert(this.limits.inFlightMax === 1, 'the Iceberg sink writes one batch at a time')
   }
@@ -65,7 +68,7 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
     return offset
   }
 
-  async write(batch: Batch<PingsFact>, signal: AbortSignal): Promise<void> {
+  async write(batch: Batch<FrameOf<Kind>>, signal: AbortSignal): Promise<void> {
     await this.#alive(signal)
     const packed = this.#pack(batch)
     await this.#ask({ call: 'write', packed }, signal, [packed.buffer])
@@ -91,11 +94,11 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
     if (this.#worker) await ended(this.#worker)
   }
 
-  #pack(batch: Batch<PingsFact>) {
+  #pack(batch: Batch<FrameOf<Kind>>) {
     try {
       const spare = this.#spare
       this.#spare = undefined
-      return packFrames(batch, spare)
+      return packFrames(batch, { table: this.#table, spare })
     } catch (cause) {
       throw new SinkError(`bronze: batch ${batch.id} is malformed`, { retriable: false, cause })
     }
@@ -135,8 +138,9 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
       this.#died(worker, event.message)
     }
     worker.addEventListener('close', () => this.#died(worker, 'it ended'))
-    const settings: LocalWarehouse = {
+    const settings: LocalWarehouse<BronzeTable> = {
       warehouse,
+      table: this.#table,
       ...(limits ? { limits } : {}),
       ...(policy ? { policy } : {}),
     }
@@ -189,7 +193,7 @@ export class WorkerIcebergSink implements Sink<PingsFact> {
     this.#spare = undefined
     if (!this.#closed) {
       this.#deathsMs.push(this.#options.clock.monotonicMs())
-      this.#options.log.error({ sink: ICEBERG_SINK, reason }, 'the bronze worker died')
+      this.#options.log.error({ sink: this.name, reason }, 'the bronze worker died')
     }
     worker.terminate()
     for (const waiting of [...this.#waiting.values()]) waiting.reject(this.#gone(reason))

@@ -4,11 +4,12 @@ import type { Log, LogFields, LogLevel } from '../../actors/kernel/telemetry.ts'
 import { SinkError } from '../sink.ts'
 import { localIcebergSink } from './local-sink.ts'
 import type { IcebergSink } from './sink.ts'
+import type { BronzeTable } from './table-schema.ts'
 import { type Answer, type Call, parseMessage } from './worker-protocol.ts'
 
 declare const self: Worker
 
-let sink: IcebergSink | null = null
+let sink: IcebergSink<BronzeTable> | null = null
 const running = new Map<number, AbortController>()
 
 self.onmessage = (event: MessageEvent): void => {
