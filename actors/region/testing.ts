@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 import type { Behavior, Tide, Turn } from '../kernel/behavior.ts'
 import { TRIPS_PARTITION_FIRST } from '../model/fact.ts'
 import type { TripFact, WindowsFact } from '../model/fact.ts'
@@ -138,4 +141,64 @@ export class RegionsInMemory {
       this.#windows.set(`${fact.regionId}:${window.sizeS}:${window.startMs}`, window)
     }
   }
+}
+
+/** A stream in frames of at most so many trips; a flush ends the frame before it. */
+export function runStream(
+  stream: readonly (Trip | 'flush')[],
+  frame: number,
+  options: RegionsOptions = {},
+): RegionsInMemory {
+  const regions = new RegionsInMemory(options)
+  let waiting: Trip[] = []
+  const send = (): void => {
+    if (waiting.length > 0) regions.frame(waiting)
+    waiting = []
+  }
+  for (const message of stream) {
+    if (message !== 'flush') waiting.push(message)
+    if (message === 'flush' || waiting.length === frame) send()
+    if (message === 'flush') regions.flush()
+  }
+  send()
+  return regions
+}
+
+/** What was told of late trips, by `region|size|start`. */
+export function marksOf(regions: RegionsInMemory): [string, number][] {
+  const marks = new Map<string, number>()
+  for (const { regionId, lateMarks } of regions.windowsFacts) {
+    for (const { sizeS, startMs, count } of lateMarks) {
+      const key = [regionId, sizeS, startMs].join('|')
+      marks.set(key, (marks.get(key) ?? 0) + count)
+    }
+  }
+  return [...marks].sort()
+}
+
+/** The 300 trips of the sample, as its file has them. */
+export function sampleTrips(): Trip[] {
+  const text = readFileSync(join(import.meta.dir, 'fixtures/trips-sample.csv'), 'utf8')
+  return text
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line): Trip => {
+      const [tripId = '', region, time = '', fare, duration, distance] = line.split(',')
+      const micros = Number(/\.(\d{6})Z/.exec(time)?.[1] ?? 0)
+      return {
+        tripId,
+        regionId: Number(region),
+        eventTimeUs: Date.parse(time.replace(/\.\d+/, '')) * 1_000 + micros,
+        fareUsd: Number(fare),
+        durationS: Number(duration),
+        distanceKm: Number(distance),
+        extras: null,
+      }
+    })
+}
+
+/** In order of event time, as a sorting replay sends them. */
+export function byTime(trips: readonly Trip[]): Trip[] {
+  return trips.toSorted((a, b) => a.eventTimeUs - b.eventTimeUs)
 }
