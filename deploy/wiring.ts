@@ -19,6 +19,7 @@ import { buildPages } from '../ui/build.ts'
 import { Demo } from './demo.ts'
 import { EventLoopLag } from './lag.ts'
 import { Live } from './live.ts'
+import { NO_REGIONS, NO_REGIONS_PAGE } from './no-regions.ts'
 import { gatewayOptions } from './options.ts'
 import { bronzeTable, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
 import type { Running, StartOptions } from './running.ts'
@@ -56,10 +57,11 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     ...{ accounts, clock, log, telemetry },
     ingest: intake,
     trips: noTrips,
+    ...NO_REGIONS,
     feed: live,
     reader: new ClickHouseReader(pipeline.engine),
     process: processOf(pipeline, demo, lag),
-    pages: await pagesBuilt,
+    pages: { ...NO_REGIONS_PAGE, ...(await pagesBuilt) },
     metrics: { text: () => prometheusText(telemetry) },
   }
   const server = startServer(ports, {

@@ -468,6 +468,7 @@ describe('assets', () => {
   const small = new TextEncoder().encode('x')
   const pages: GatewayPorts['pages'] = {
     live: () => '',
+    regions: () => '',
     signIn: () => '',
     asset(path) {
       if (path === '/assets/a-1.js') return { body, type: 'text/javascript', immutable: true }

@@ -1,6 +1,8 @@
 import { Hono } from 'hono'
 
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
+import type { RegionsDelta } from '../actors/model/live-regions.ts'
+import type { LiveDelta } from '../actors/model/live.ts'
 import type { Trip } from '../actors/model/trip.ts'
 import { access, type GatewayContext, type GatewayEnv, refuseStranger } from './context.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
@@ -22,6 +24,8 @@ import { secure } from './security-headers.ts'
 import { TripsFlush } from './trips-flush.ts'
 
 const RETRY_ERROR_MS = 1_000
+const MAP_METRICS = { prefix: 'orrery_live', of: 'Live map' }
+const REGIONS_METRICS = { prefix: 'orrery_live_regions', of: 'Regions' }
 
 /** The gateway over HTTP, with the parts that its sockets share. */
 export type GatewayApp = Readonly<{
@@ -30,7 +34,8 @@ export type GatewayApp = Readonly<{
   intake: Intake
   trips: Intake<Trip>
   keys: Keys
-  live: LiveStreams
+  live: LiveStreams<LiveDelta>
+  liveRegions: LiveStreams<RegionsDelta>
   retries: DeadLetterRetries
 }>
 
@@ -44,7 +49,11 @@ export function createApp(
   const intake = new Intake(ports, options, PINGS)
   const trips = new Intake({ ...ports, ingest: ports.trips }, options, TRIPS)
   const keys = new Keys(ports.accounts, ports.clock)
-  const live = new LiveStreams(ports, options)
+  const live = new LiveStreams({ ...ports, metrics: MAP_METRICS }, options)
+  const liveRegions = new LiveStreams(
+    { ...ports, feed: ports.regionsFeed, metrics: REGIONS_METRICS },
+    options,
+  )
   const retries = new DeadLetterRetries(ports, options)
   const bodies = new ByteBudget(options.bodiesBytesMax)
   const ingest = new IngestHttp(intake, keys, ports.clock, bodies)
@@ -62,17 +71,19 @@ export function createApp(
   for (const path of ['/ingest', '/ingest/trips', '/ingest/trips/flush']) {
     app.all(path, () => notAllowed('POST'))
   }
-  app.get('/live', (context) => {
+  const stream = (of: typeof live | typeof liveRegions, context: GatewayContext): Response => {
     const refused = refuseStranger(context, setting, 'view')
     if (refused) return refused
     // Nobody would read the stream, and it would stay open.
     if (context.req.raw.method === 'HEAD') return new Response(null)
-    return live.open({
+    return of.open({
       lastEventId: context.req.header('last-event-id') ?? context.req.query('lastEventId') ?? null,
       stillViews: access(context, setting).stillViews,
       timeout: context.env.timeout,
     })
-  })
+  }
+  app.get('/live', (context) => stream(live, context))
+  app.get('/live/regions', (context) => stream(liveRegions, context))
   app.route('/', operationRoutes(setting))
   app.route('/api/sessions', sessionRoutes(setting))
   // Raw input of senders is for those who run the system, even where everyone may see the map.
@@ -82,10 +93,10 @@ export function createApp(
   app.route('/', signInRoutes(setting))
   app.route('/', pageRoutes(setting))
   app.all('/api/demo', () => notAllowed('POST'))
-  app.all('/live', () => notAllowed('GET'))
+  for (const path of ['/live', '/live/regions']) app.all(path, () => notAllowed('GET'))
   app.notFound(notFound)
   app.onError((error, context) => failed(error, context, ports))
-  return { app, options, intake, trips, keys, live, retries }
+  return { app, options, intake, trips, keys, live, liveRegions, retries }
 }
 
 function notAllowed(allow: string): Response {

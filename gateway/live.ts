@@ -1,9 +1,10 @@
-import type { Counter } from '../actors/kernel/telemetry.ts'
-import type { LiveDelta, LiveKpi } from '../actors/model/live.ts'
+import type { Clock } from '../actors/kernel/clock.ts'
+import type { Counter, Telemetry } from '../actors/kernel/telemetry.ts'
+import type { LiveKpi } from '../actors/model/live.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
 import { Viewer } from './live-viewer.ts'
 import type { GatewayOptions } from './options.ts'
-import type { GatewayPorts, SequencedDelta } from './ports.ts'
+import type { DeltaFeed, Sequenced } from './ports.ts'
 
 const TEXT = new TextEncoder()
 const HEARTBEAT = TEXT.encode(':\n\n')
@@ -12,6 +13,8 @@ const GREETING = TEXT.encode('retry: 1000\n\n')
 const RETRY_FULL_MS = 10_000
 /** A connection that is given up has this long to take its end. */
 const LAST_WORDS_S = 1
+/** How soon a sign-out ends a stream. */
+const LOOK_MS = 1_000
 
 /** What the stream asks of the request it answers. */
 export type LiveRequest = Readonly<{
@@ -22,43 +25,52 @@ export type LiveRequest = Readonly<{
   timeout: (seconds: number) => void
 }>
 
+/** What streams are made of: their feed, and what their metrics begin with and say. */
+export type LiveWorld<Delta extends object> = Readonly<{
+  feed: DeltaFeed<object, Delta, { delta(next: Sequenced<Delta>): void; kpi(kpi: LiveKpi): void }>
+  metrics: Readonly<{ prefix: string; of: string }>
+  clock: Clock
+  telemetry: Telemetry
+}>
+
 type Seat = Readonly<{ viewer: Viewer; request: LiveRequest }>
 
-/** `GET /live`: the feed as server-sent events, encoded once and shared by all who watch. */
-export class LiveStreams {
-  readonly #ports: GatewayPorts
+/** A feed as server-sent events, encoded once and shared by all who watch: the live map's, the regions'. */
+export class LiveStreams<Delta extends object> {
+  readonly #world: LiveWorld<Delta>
   readonly #options: GatewayOptions
   readonly #seats = new Map<Viewer, Seat>()
-  readonly #encoded = new WeakMap<LiveDelta, Uint8Array>()
+  readonly #encoded = new WeakMap<Delta, Uint8Array>()
   #snapshot: Readonly<{ id: string; kpi: Uint8Array | null; bytes: Uint8Array }> | null = null
   #kpi: Uint8Array | null = null
   #unsubscribe: () => void
-  #cancelHeartbeat: () => void = () => {}
+  #cancelHeartbeat: (() => void) | null = null
+  #cancelLook: (() => void) | null = null
   #closed = false
   readonly #droppedToLatest: Counter
   readonly #cut: Counter
 
-  constructor(ports: GatewayPorts, options: GatewayOptions) {
-    this.#ports = ports
+  constructor(world: LiveWorld<Delta>, options: GatewayOptions) {
+    this.#world = world
     this.#options = options
-    const { telemetry, feed } = ports
-    telemetry.gauge('orrery_live_viewers', 'Live map streams open').from(() => this.#seats.size)
+    const { telemetry, feed, metrics } = world
+    const { prefix, of } = metrics
+    telemetry.gauge(`${prefix}_viewers`, `${of} streams open`).from(() => this.#seats.size)
     telemetry
-      .gauge('orrery_live_viewers_max', 'Live map streams that may be open')
+      .gauge(`${prefix}_viewers_max`, `${of} streams that may be open`)
       .set(options.viewersMax)
     telemetry
-      .gauge('orrery_live_waiting_bytes', 'Bytes that wait for viewers')
+      .gauge(`${prefix}_waiting_bytes`, `${of} bytes that wait for viewers`)
       .from(() => this.waitingBytes)
     this.#droppedToLatest = telemetry.counter(
-      'orrery_live_latest_only_total',
+      `${prefix}_latest_only_total`,
       'Times a slow viewer was given latest values only',
     )
-    this.#cut = telemetry.counter('orrery_live_cut_total', 'Viewers cut because they did not read')
+    this.#cut = telemetry.counter(`${prefix}_cut_total`, 'Viewers cut because they did not read')
     this.#unsubscribe = feed.subscribe({
       delta: (next) => this.#onDelta(next),
       kpi: (kpi) => this.#onKpi(kpi),
     })
-    this.#beat()
   }
 
   get viewers(): number {
@@ -84,11 +96,13 @@ export class LiveStreams {
     const viewer = new Viewer({
       snapshot: () => this.#snapshotNow(),
       bytesMax: this.#options.viewerBytesMax,
-      nowMs: () => this.#ports.clock.monotonicMs(),
+      nowMs: () => this.#world.clock.monotonicMs(),
       onGone: (gone) => this.#seats.delete(gone),
     })
     this.#seats.set(viewer, { viewer, request })
     this.#catchUp(viewer, request.lastEventId)
+    this.#cancelHeartbeat ??= this.#beat()
+    this.#cancelLook ??= this.#look()
     return new Response(viewer.stream, {
       headers: {
         'content-type': 'text/event-stream; charset=utf-8',
@@ -102,7 +116,8 @@ export class LiveStreams {
   close(): void {
     this.#closed = true
     this.#unsubscribe()
-    this.#cancelHeartbeat()
+    this.#cancelHeartbeat?.()
+    this.#cancelLook?.()
     for (const { viewer, request } of [...this.#seats.values()]) {
       viewer.end()
       request.timeout(LAST_WORDS_S)
@@ -119,7 +134,7 @@ export class LiveStreams {
 
   /** Deltas after an event, encoded; null when a snapshot is due. */
   #missed(lastEventId: string): readonly Uint8Array[] | null {
-    const { feed } = this.#ports
+    const { feed } = this.#world
     const dash = lastEventId.lastIndexOf('-')
     const seq = Number(lastEventId.slice(dash + 1))
     if (dash < 1 || lastEventId.slice(0, dash) !== feed.epoch) return null
@@ -130,17 +145,12 @@ export class LiveStreams {
     return bytes > this.#options.viewerBytesMax / 2 ? null : missed
   }
 
-  #onDelta(next: SequencedDelta): void {
+  #onDelta(next: Sequenced<Delta>): void {
     if (this.#seats.size > 0) this.#pushAll(this.#encode(next))
   }
 
   #onKpi(kpi: LiveKpi): void {
     this.#kpi = TEXT.encode(`event: kpi\ndata: ${JSON.stringify(kpi)}\n\n`)
-    for (const { viewer, request } of [...this.#seats.values()]) {
-      if (request.stillViews()) continue
-      viewer.end()
-      request.timeout(LAST_WORDS_S)
-    }
     this.#pushAll(this.#kpi)
   }
 
@@ -152,26 +162,35 @@ export class LiveStreams {
     }
   }
 
-  #beat(): void {
-    this.#cancelHeartbeat = this.#ports.clock.after(this.#options.heartbeatMs, () => {
+  /** Ends the streams of those who have signed out. */
+  #look(): () => void {
+    return this.#world.clock.after(LOOK_MS, () => {
+      for (const { viewer, request } of [...this.#seats.values()]) {
+        if (!request.stillViews()) giveUp(viewer, request)
+      }
+      this.#cancelLook = this.#seats.size > 0 ? this.#look() : null
+    })
+  }
+
+  #beat(): () => void {
+    return this.#world.clock.after(this.#options.heartbeatMs, () => {
       for (const { viewer, request } of [...this.#seats.values()]) {
         if (viewer.stalledMs() < this.#options.viewerStallMsMax) {
           viewer.push(HEARTBEAT)
           continue
         }
         // Closing the stream is not enough: its bytes still wait for a reader that does not read.
-        viewer.end()
-        request.timeout(LAST_WORDS_S)
+        giveUp(viewer, request)
         this.#cut.add()
       }
-      this.#beat()
+      this.#cancelHeartbeat = this.#seats.size > 0 ? this.#beat() : null
     })
   }
 
-  #encode({ seq, delta }: SequencedDelta): Uint8Array {
+  #encode({ seq, delta }: Sequenced<Delta>): Uint8Array {
     const found = this.#encoded.get(delta)
     if (found) return found
-    const id = `${this.#ports.feed.epoch}-${seq}`
+    const id = `${this.#world.feed.epoch}-${seq}`
     const bytes = TEXT.encode(`id: ${id}\nevent: delta\ndata: ${JSON.stringify(delta)}\n\n`)
     this.#encoded.set(delta, bytes)
     return bytes
@@ -179,7 +198,7 @@ export class LiveStreams {
 
   /** One encoding for all who need a snapshot between two deltas or figures, which it ends with. */
   #snapshotNow(): Uint8Array {
-    const { feed } = this.#ports
+    const { feed } = this.#world
     const id = `${feed.epoch}-${feed.seq}`
     const kpi = this.#kpi
     if (this.#snapshot?.id === id && this.#snapshot.kpi === kpi) return this.#snapshot.bytes
@@ -189,4 +208,9 @@ export class LiveStreams {
     this.#snapshot = { id, kpi, bytes }
     return bytes
   }
+}
+
+function giveUp(viewer: Viewer, request: LiveRequest): void {
+  viewer.end()
+  request.timeout(LAST_WORDS_S)
 }

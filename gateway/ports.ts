@@ -12,7 +12,12 @@ import type { RegionsDelta, RegionsSnapshot } from '../actors/model/live-regions
 import type { LiveDelta, LiveKpi, LiveSnapshot } from '../actors/model/live.ts'
 import type { Ingest, NotTaken, Offer, OfferOutcome, TripsIngest } from '../actors/model/offer.ts'
 import type { RegionMap } from '../actors/model/region-map.ts'
-import type { RegionWindow, WindowRange, WindowReader, WindowSizeS } from '../actors/model/window.ts'
+import type {
+  RegionWindow,
+  WindowRange,
+  WindowReader,
+  WindowSizeS,
+} from '../actors/model/window.ts'
 
 export type { DeadLetterFilter, DeadLetterRow, Ingest, NotTaken, Offer, OfferOutcome, TripsIngest }
 

@@ -90,11 +90,12 @@ function socketKind(url: string): SocketKind | null {
 
 async function stop(
   server: Server<SocketData>,
-  { live, options }: GatewayApp,
+  { live, liveRegions, options }: GatewayApp,
   sockets: IngestSockets,
   ports: GatewayPorts,
 ): Promise<void> {
   live.close()
+  liveRegions.close()
   // Listening ends at once; requests in progress still get their answers.
   const closed = server.stop(false)
   await sockets.stop()
