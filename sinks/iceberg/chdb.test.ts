@@ -5,8 +5,11 @@ import { join } from 'node:path'
 
 import { systemClock } from '../../actors/kernel/clock.ts'
 import { silentLog } from '../../actors/kernel/telemetry.ts'
+import { bronzeLocation } from './bronze-table.ts'
 import { localIcebergSink } from './local-sink.ts'
+import type { BronzeTable } from './table-schema.ts'
 import { batchFor, frameOf, pingOf } from './testing.ts'
+import { tripBatchFor, tripFrameOf, tripOf } from './trip-testing.ts'
 import { WorkerIcebergSink } from './worker-sink.ts'
 
 type Reply = Readonly<{ ok: boolean; text: string }>
@@ -49,10 +52,13 @@ async function ask(sql: string): Promise<string[]> {
   return text.trimEnd().split('\t')
 }
 
-function warehouse(name: string): Readonly<{ path: string; table: string; metadata: string }> {
+function warehouse(
+  name: string,
+  of: BronzeTable = 'pings',
+): Readonly<{ path: string; table: string; metadata: string }> {
   const path = join(folder, name)
   mkdirSync(path)
-  const table = join(path, 'default', 'raw_delivery_data')
+  const table = bronzeLocation(path, of)
   return { path, table: `icebergLocal('${table}/')`, metadata: join(table, 'metadata') }
 }
 
@@ -109,6 +115,60 @@ test('chDB reads nulls, columns of nothing else, and one value in every row', as
     'sum(start_lat), uniqExact(session_id), min(status), sum(offset)'
   const found = ['100', '0', '0', '50', '2500', '75', '1', 'en_route', '4950']
   expect(await ask(`SELECT ${counts} FROM ${table}`)).toEqual(found)
+})
+
+test('chDB reads the trips: columns, values, days and bounds', async () => {
+  const { path, table } = warehouse('trips', 'trips')
+  const sink = localIcebergSink({ warehouse: path, table: 'trips' }, silentLog)
+  await sink.open(1_000, never())
+  expect(await ask(`SELECT count() FROM ${table}`)).toEqual(['0'])
+  const trip = {
+    ...tripOf(0, 1, 'ναύτης 🛵'),
+    trip_id: ' trip_x ',
+    event_time: '2025-08-17T22:44:00+00:00Z',
+    fare: 99.42,
+  }
+  const first = tripBatchFor(0, 0, 1_000)
+  await sink.write({ ...first, rows: [tripFrameOf(0, [trip], 1_000)] }, never())
+  const columns =
+    'trip_id, region_id, event_time, fare, duration, distance, event_date, partition, offset, ' +
+    'received_at, source, extras, event_time_text'
+  expect(await ask(`SELECT ${columns} FROM ${table}`)).toEqual([
+    'trip_x',
+    '1',
+    '2025-08-17 22:44:00.000000',
+    '99.42',
+    '60',
+    '0.5',
+    '2025-08-17',
+    '1000',
+    '0',
+    '2026-09-21 14:13:20.000000',
+    'test',
+    '{"trip_id":" trip_x ","driver_id":"driver_1","note":"ναύτης 🛵"}',
+    '2025-08-17T22:44:00+00:00Z',
+  ])
+  // A minute a trip: these are of three days.
+  await sink.write(tripBatchFor(1, 2_999, 1_000), never())
+  await sink.write(tripBatchFor(3_000, 3_009, 1_000), never())
+  await sink.close()
+  const all = Array.from({ length: 3_009 }, (_, at) => tripOf(at + 1))
+  const sum = (name: string): number => all.reduce((total, row) => total + Number(row[name]), 0)
+  const sums = 'count(), uniqExact(trip_id), sum(region_id), sum(duration), sum(fare), sum(offset)'
+  const found = await ask(`SELECT ${sums} FROM ${table} WHERE offset > 0`)
+  const offsets = (3_009 * 3_010) / 2
+  expect(found.map(Number)).toEqual([
+    ...[3_009, 3_009, sum('region_id'), sum('duration'), sum('fare')],
+    offsets,
+  ])
+  const byDay = await pruned('IcebergPartitionPrunedFiles')
+  const onDay = `SELECT count() FROM ${table} WHERE event_date = '2026-09-22'`
+  expect(await ask(onDay)).toEqual(['1440'])
+  expect((await pruned('IcebergPartitionPrunedFiles')) - byDay).toBeGreaterThanOrEqual(3)
+  const byBounds = await pruned('IcebergMinMaxIndexPrunedFiles')
+  const late = `SELECT count() FROM ${table} WHERE event_time >= '2026-09-23 16:13:00'`
+  expect(await ask(late)).toEqual(['10'])
+  expect((await pruned('IcebergMinMaxIndexPrunedFiles')) - byBounds).toBeGreaterThanOrEqual(1)
 })
 
 test('chDB leaves files unread by day and by bounds', async () => {

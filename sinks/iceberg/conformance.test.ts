@@ -10,6 +10,7 @@ import { bronzeLocation } from './bronze-table.ts'
 import { fileUri, LocalStorage } from './local-storage.ts'
 import { MemoryStorage } from './memory-storage.ts'
 import { systemRandom } from './names.ts'
+import type { BronzeTable, FrameOf } from './table-schema.ts'
 import {
   FaultyStorage,
   fingerprint,
@@ -18,6 +19,7 @@ import {
   rowsIn,
   sinkOver,
 } from './testing.ts'
+import { tripFingerprint, tripFingerprintsOf, tripFramesFor } from './trip-testing.ts'
 import { WorkerIcebergSink } from './worker-sink.ts'
 
 const folders: string[] = []
@@ -42,62 +44,89 @@ const CRASHES: Readonly<Record<string, number>> = {
   'before the version hint': 4,
 }
 
-describeSink(
-  'iceberg over memory',
-  async () => {
-    const clock = new VirtualClock()
-    const storage = new MemoryStorage(clock)
-    let faulty = new FaultyStorage(storage, -1, 'before')
-    let seed = 1
-    let at: FaultyStorage | null = null
-    // Looks through to whatever storage the crash point chose.
-    const current = (): FaultyStorage => at ?? faulty
-    const through = new Proxy(storage, {
-      get: (_target, name) => {
-        const value: unknown = Reflect.get(current(), name)
-        return typeof value === 'function' ? value.bind(current()) : value
-      },
-    })
-    let sink = sinkOver(through, { clock, seed: seed++ })
-    return {
-      sink,
-      reopen: async () => {
-        faulty = new FaultyStorage(storage, -1, 'before')
-        at = null
-        return (sink = sinkOver(through, { clock, seed: seed++ }))
-      },
-      readBack: async () => (await rowsIn(storage, clock)).map(fingerprint),
-      rowsFor: framesFor,
-      fingerprints: fingerprintsOf,
-      crashAt: (point) => {
-        const fault = point.startsWith('after') ? 'after' : 'before'
-        at = new FaultyStorage(
-          storage,
-          CRASHES[point] ?? 0,
-          point.startsWith('in the middle') ? 'torn' : fault,
-        )
-      },
-      cleanup: async () => sink.close(),
-    }
-  },
-  { crashPoints: Object.keys(CRASHES).filter((point) => !point.endsWith('hint')) },
-)
+/** What the suite needs to know of a table. */
+type Kit<Kind extends BronzeTable> = Readonly<{
+  table: Kind
+  rowsFor: (first: number, last: number, seed?: number, text?: string) => FrameOf<Kind>[]
+  fingerprint: (row: Readonly<Record<string, unknown>>) => string
+  fingerprints: (frame: FrameOf<Kind>) => readonly string[]
+}>
 
-describeSink('iceberg in a worker over a local folder', async () => {
+function overMemory<Kind extends BronzeTable>(kit: Kit<Kind>) {
+  const { table, rowsFor, fingerprints } = kit
+  const clock = new VirtualClock()
+  const storage = new MemoryStorage(clock)
+  let faulty = new FaultyStorage(storage, -1, 'before')
+  let seed = 1
+  let at: FaultyStorage | null = null
+  // Looks through to whatever storage the crash point chose.
+  const current = (): FaultyStorage => at ?? faulty
+  const through = new Proxy(storage, {
+    get: (_target, name) => {
+      const value: unknown = Reflect.get(current(), name)
+      return typeof value === 'function' ? value.bind(current()) : value
+    },
+  })
+  let sink = sinkOver(through, { table, clock, seed: seed++ })
+  const location = bronzeLocation('memory://warehouse', table)
+  return {
+    sink,
+    reopen: async () => {
+      faulty = new FaultyStorage(storage, -1, 'before')
+      at = null
+      return (sink = sinkOver(through, { table, clock, seed: seed++ }))
+    },
+    readBack: async () => (await rowsIn(storage, clock, location)).map(kit.fingerprint),
+    rowsFor,
+    fingerprints,
+    crashAt: (point: string) => {
+      const fault = point.startsWith('after') ? 'after' : 'before'
+      at = new FaultyStorage(
+        storage,
+        CRASHES[point] ?? 0,
+        point.startsWith('in the middle') ? 'torn' : fault,
+      )
+    },
+    cleanup: async () => sink.close(),
+  }
+}
+
+function inWorker<Kind extends BronzeTable>(kit: Kit<Kind>) {
+  const { table, rowsFor, fingerprints } = kit
   const warehouse = folder()
-  const make = () => new WorkerIcebergSink({ warehouse, clock: systemClock, log: silentLog })
+  const settings = { warehouse, table, clock: systemClock, log: silentLog }
+  const make = () => new WorkerIcebergSink<Kind>(settings)
   let sink = make()
   const storage = new LocalStorage(systemRandom)
+  const location = bronzeLocation(fileUri(warehouse), table)
   return {
     sink,
     reopen: async () => {
       await sink.kill()
       return (sink = make())
     },
-    readBack: async () =>
-      (await rowsIn(storage, systemClock, bronzeLocation(fileUri(warehouse)))).map(fingerprint),
-    rowsFor: framesFor,
-    fingerprints: fingerprintsOf,
+    readBack: async () => (await rowsIn(storage, systemClock, location)).map(kit.fingerprint),
+    rowsFor,
+    fingerprints,
     cleanup: () => sink.close(),
   }
-})
+}
+
+const pings: Kit<'pings'> = {
+  table: 'pings',
+  rowsFor: framesFor,
+  fingerprint,
+  fingerprints: fingerprintsOf,
+}
+const trips: Kit<'trips'> = {
+  table: 'trips',
+  rowsFor: tripFramesFor,
+  fingerprint: tripFingerprint,
+  fingerprints: tripFingerprintsOf,
+}
+const crashPoints = Object.keys(CRASHES).filter((point) => !point.endsWith('hint'))
+
+describeSink('iceberg over memory', async () => overMemory(pings), { crashPoints })
+describeSink('iceberg trips over memory', async () => overMemory(trips), { crashPoints })
+describeSink('iceberg in a worker over a local folder', async () => inWorker(pings))
+describeSink('iceberg trips in a worker over a local folder', async () => inWorker(trips))

@@ -4,6 +4,7 @@ import { VirtualClock } from '../../actors/kernel/clock.ts'
 import { silentLog } from '../../actors/kernel/telemetry.ts'
 import { SinkError } from '../sink.ts'
 import { FolderCatalog } from './folder-catalog.ts'
+import { packFrames } from './frames.ts'
 import { MemoryStorage } from './memory-storage.ts'
 import {
   batchFor,
@@ -15,6 +16,7 @@ import {
   sinkOver,
   TEST_LOCATION,
 } from './testing.ts'
+import { tripBatchFor, tripOf, TRIPS_LOCATION } from './trip-testing.ts'
 
 const never = (): AbortSignal => new AbortController().signal
 
@@ -193,4 +195,37 @@ test('a batch over many days is one file a day, and a batch larger than a file i
     const day = (row['event_date'] as Date).toISOString().slice(0, 10)
     expect(String(row['timestamp_text']).slice(0, 10)).toBe(day)
   }
+})
+
+test('pings and trips in one warehouse are two tables with offsets of their own', async () => {
+  const clock = new VirtualClock()
+  const storage = new MemoryStorage(clock)
+  const pings = sinkOver(storage, { clock, seed: 1 })
+  const trips = sinkOver(storage, { clock, seed: 2, table: 'trips' })
+  expect([pings.name, trips.name]).toEqual(['iceberg', 'iceberg_trips'])
+  for (const sink of [pings, trips]) expect(await sink.open(0, never())).toBe(-1)
+  await pings.write(batchFor(0, 9), never())
+  await trips.write(tripBatchFor(0, 3), never())
+  await pings.write(batchFor(10, 12), never())
+  expect(await sinkOver(storage, { clock, seed: 3 }).open(0, never())).toBe(12)
+  expect(await sinkOver(storage, { clock, seed: 4, table: 'trips' }).open(0, never())).toBe(3)
+  expect(await rowsIn(storage, clock)).toHaveLength(13)
+  const stored = await rowsIn(storage, clock, TRIPS_LOCATION)
+  expect(stored.map((row) => row['trip_id'])).toEqual(
+    [0, 1, 2, 3].map((at) => tripOf(at)['trip_id']),
+  )
+})
+
+test('a table is not written with frames of the other, nor taken for it', async () => {
+  const clock = new VirtualClock()
+  const storage = new MemoryStorage(clock)
+  const sink = sinkOver(storage, { clock, seed: 1 })
+  await sink.open(0, never())
+  const packed = packFrames(tripBatchFor(0, 3), { table: 'trips' })
+  expect(sink.writePacked(packed, never())).rejects.toMatchObject({ retriable: false })
+  const mistaken = { clock, seed: 2, table: 'trips', location: TEST_LOCATION } as const
+  const opening = sinkOver(storage, mistaken).open(0, never())
+  expect(opening).rejects.toThrow(/default.trips was changed.*column 1 should be trip_id/)
+  await opening.catch(() => {})
+  expect(await rowsIn(storage, clock)).toEqual([])
 })

@@ -14,6 +14,7 @@ import { livePaths } from './manifest.ts'
 import { currentSnapshotId, snapshotOf } from './metadata.ts'
 import { IcebergSink, TABLE_POLICY, type TablePolicy } from './sink.ts'
 import { type Storage, StorageError, type StoredFile } from './storage.ts'
+import type { BronzeTable } from './table-schema.ts'
 
 /** Where the tables of tests in memory are. */
 export const TEST_LOCATION = bronzeLocation('memory://warehouse')
@@ -75,9 +76,10 @@ export function batchFor(first: number, last: number, partition = 0): Batch<Ping
 }
 
 /** A sink over this storage, with a clock and a seed of its own. */
-export function sinkOver(
+export function sinkOver<Kind extends BronzeTable = 'pings'>(
   storage: Storage,
   about: Readonly<{
+    table?: Kind
     clock: Clock
     seed: number
     location?: string
@@ -85,12 +87,14 @@ export function sinkOver(
     catalog?: Catalog
     log?: Log
   }>,
-): IcebergSink {
-  const { clock, seed, location = TEST_LOCATION, log = silentLog } = about
+): IcebergSink<Kind> {
+  const { clock, seed, table, log = silentLog } = about
+  const location = about.location ?? bronzeLocation('memory://warehouse', table)
   const random: Random = seededRandom(seed)
   const catalog = about.catalog ?? new FolderCatalog({ location, storage, clock, log })
   const policy = { ...TABLE_POLICY, ...about.policy }
-  return new IcebergSink({ storage, catalog, location, clock, random, log, policy })
+  const parts = { storage, catalog, location, clock, random, log, policy }
+  return new IcebergSink<Kind>(table === undefined ? parts : { ...parts, table })
 }
 
 /** Paths of the data files that a reader of the newest snapshot opens. */
