@@ -152,6 +152,7 @@ test('a replay over a newer state says nothing of what it has seen, and what is 
   const turnAt = (offset: number) => ({ partition: 1_000, offset, receivedMs: 0 })
   const arrival = { trip: at(0), watermarkMs: -Infinity }
   const { state } = region.receive(region.initial(), arrival, turnAt(7))
+  expect(region.ebbs?.(state, -Infinity)).toBe(true)
   const stored = region.decode(region.encode(state), region.version)
   const tide = { watermarkMs: -Infinity, flush: false }
   expect(region.ebbs?.(stored, -Infinity)).toBe(true)

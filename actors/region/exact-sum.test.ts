@@ -45,6 +45,8 @@ test('known sums come out as from fsum', () => {
     [[big - 4, 0.5, 2 ** -54], big - 3],
     [[1e16, 1, 1e-16], 10_000_000_000_000_002],
     [[1e16 - 2, 1 - 2 ** -53, -(1e16 - 2), -(1 - 2 ** -53)], 0],
+    // Only the last one, far below what is cut into whole numbers, says that this is more than half way.
+    [[1, 2 ** -53, 2 ** -120], 1 + 2 ** -52],
     [harmonic, 7.485470860550345],
   ]
   for (const [values, total] of cases) {
@@ -94,16 +96,15 @@ test('a sum goes on from its parts, which stay few', () => {
   expect(sum.parts().length).toBeLessThanOrEqual(3)
 })
 
-test('millions of the largest and the finest values carry over exactly', () => {
-  const large = new ExactSum()
-  // Their lower whole numbers are all ones.
-  const fine = 1 - 2 ** -53
-  const times = 2_200_000
-  for (let index = 0; index < times; index++) {
-    large.add(2 ** 20 - 2 ** -30)
-    large.add(fine)
+test('millions of values carry over exactly, wherever their bits are', () => {
+  const times = 2_200_001
+  for (const value of [2 ** 20 - 2 ** -12, 1 - 2 ** -44, (2 ** 32 - 1) * 2 ** -76, 1 - 2 ** -53]) {
+    const sum = new ExactSum()
+    for (let index = 0; index < times; index++) sum.add(value)
+    // The reckoning takes each bit of the count by itself.
+    const powers = Array.from({ length: 22 }, (_, bit) =>
+      times & (1 << bit) ? value * 2 ** bit : 0,
+    )
+    expect(sum.total()).toBe(reckoned(powers))
   }
-  expect(large.total()).toBe(
-    reckoned([times * 2 ** 20, -times * 2 ** -30, times, -times * 2 ** -53]),
-  )
 })
