@@ -7,7 +7,7 @@ import { OrreryError } from '../actors/kernel/errors.ts'
 import { createApp } from './app.ts'
 import { createControlApp, serveControl } from './control.ts'
 import type { Control } from './ports.ts'
-import { TestIngest, testPorts, wirePing } from './testing.ts'
+import { TestIngest, testPorts, TestTripsIngest, wirePing, wireTrip } from './testing.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -16,10 +16,12 @@ afterEach(async () => {
 
 function open(control: Partial<Control> = {}): Readonly<{
   ingest: TestIngest
+  trips: TestTripsIngest
   app: ReturnType<typeof createControlApp>
 }> {
   const ingest = new TestIngest()
-  const ports = testPorts({ ingest })
+  const trips = new TestTripsIngest()
+  const ports = testPorts({ ingest, trips })
   const gateway = createApp(ports)
   cleanups.push(() => gateway.live.close())
   const app = createControlApp(
@@ -32,7 +34,7 @@ function open(control: Partial<Control> = {}): Readonly<{
     },
     gateway,
   )
-  return { ingest, app }
+  return { ingest, trips, app }
 }
 
 const post = (body: string): RequestInit => ({ method: 'POST', body })
@@ -42,6 +44,15 @@ test('the owner needs no key, and what comes this way says so', async () => {
   const answer = await app.request('/ingest', post(JSON.stringify(wirePing())))
   expect(await answer.json()).toEqual({ accepted: 1, refused: [], refusedCount: 0 })
   expect(ingest.offers[0]?.source).toBe('local')
+})
+
+test('trips come this way too, and the end of them', async () => {
+  const { trips, app } = open()
+  const answer = await app.request('/ingest/trips', post(JSON.stringify(wireTrip())))
+  expect(await answer.json()).toEqual({ accepted: 1, refused: [], refusedCount: 0 })
+  const flushed = await app.request('/ingest/trips/flush', post(''))
+  expect(await flushed.json()).toEqual({ flushed: true })
+  expect([trips.offers[0]?.source, trips.flushes[0]?.source]).toEqual(['local', 'local'])
 })
 
 test('it mints a key and tells its health with details', async () => {

@@ -12,17 +12,18 @@ export type Columns = Readonly<Record<string, ColumnKind>>
 export type TableHead = Readonly<{ names: readonly string[]; line: string }>
 
 const HEAD_LENGTH_MAX = 4_096
+/** Every row costs as much as it has columns. */
+const COLUMNS_MAX = 100
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
 /** The head of a text that is a table with at least these columns, in any order; else null. */
 export function tableHead(text: string, columns: Columns): TableHead | null {
-  const start = text.charCodeAt(0) === 0xfeff ? 1 : 0
   const lineBreak = text.slice(0, HEAD_LENGTH_MAX).indexOf('\n')
-  const line = text.slice(start, lineBreak === -1 ? HEAD_LENGTH_MAX : lineBreak).trim()
+  const line = text.slice(0, lineBreak === -1 ? HEAD_LENGTH_MAX : lineBreak).trim()
   // Most texts are JSON: told apart by their first letter.
   if (line.startsWith('{') || line.startsWith('[')) return null
   const names = csvFields(line)?.map((name) => name.trim()) ?? []
-  if (new Set(names).size < names.length) return null
+  if (names.length > COLUMNS_MAX || new Set(names).size < names.length) return null
   return Object.keys(columns).every((name) => names.includes(name)) ? { names, line } : null
 }
 

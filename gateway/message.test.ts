@@ -3,8 +3,9 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 
 import { parseAccepted, parsePing } from '../actors/model/ping.ts'
-import { PINGS } from './item-kind.ts'
-import { type Message, readMessage } from './message.ts'
+import { parseAcceptedTrip, type Trip } from '../actors/model/trip.ts'
+import { PINGS, TRIPS } from './item-kind.ts'
+import { type AnyMessage, type Message, readMessage } from './message.ts'
 import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
 import { wirePing } from './testing.ts'
 
@@ -19,14 +20,19 @@ function read(input: string | Uint8Array, limits: Partial<GatewayOptions> = {}):
   })
 }
 
+function readTrips(input: string | Uint8Array): Message<Trip> {
+  const receipt = { receivedMs: RECEIVED_MS, source: 'depot', limits: GATEWAY_DEFAULTS }
+  return readMessage(input, { kind: TRIPS, ...receipt })
+}
+
 const text = (fields: Readonly<Record<string, unknown>> = {}): string =>
   JSON.stringify(wirePing(fields))
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value)
-const codes = (message: Message): readonly string[] =>
+const codes = (message: AnyMessage): readonly string[] =>
   message.deadLetters.map((letter) => letter.code)
 
 /** What the journal's reader makes of a payload. */
-function payloadValues({ payload }: Message): readonly unknown[] {
+function payloadValues({ payload }: AnyMessage): readonly unknown[] {
   const whole = typeof payload === 'string' ? payload : new TextDecoder().decode(payload)
   if (whole === '') return []
   try {
@@ -178,11 +184,24 @@ test('hostile megabytes cost less than 50 ms of CPU each', () => {
     '[{'.repeat(size / 2),
     '}{'.repeat(size / 2),
   ]
-  for (const frame of hostile) {
+  const head = 'trip_id,region_id,event_time,fare,duration,distance\n'
+  const tables = [
+    head + ','.repeat(size),
+    head + ',\n'.repeat(size / 2),
+    head + ',,,,,\n'.repeat(size / 6),
+    head + '"'.repeat(size),
+    head + `"${'""'.repeat(7_000)}\n`.repeat(size / 14_000),
+    'trip_id,'.repeat(size / 8),
+    `${head.trim()},${Array.from({ length: 94 }, (_, index) => `c${index}`).join()}\n${`${','.repeat(99)}\n`.repeat(size / 100)}`,
+  ]
+  for (const [reads, frame] of [
+    ...hostile.map((frame) => [read, frame] as const),
+    ...[...hostile, ...tables].map((frame) => [readTrips, frame] as const),
+  ]) {
     // CPU time, the best of three: another process on the machine must not fail this one.
     const tookMs = [0, 1, 2].map(() => {
       const before = process.cpuUsage()
-      expect(read(frame).items).toHaveLength(0)
+      expect(reads(frame).items).toHaveLength(0)
       const { user, system } = process.cpuUsage(before)
       return (user + system) / 1_000
     })
@@ -254,13 +273,52 @@ test('property: no bytes make it throw, and every message is accepted or kept', 
   const anything = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
     fc.string({ unit: fc.constantFrom(...'[]{}",:\\\n 1a') }),
+    fc
+      .string({ unit: fc.constantFrom(...'",\n 1a') })
+      .map((rows) => `trip_id,region_id,event_time,fare,duration,distance\n${rows}`),
   )
   fc.assert(
     fc.property(anything, (input) => {
-      const message = read(input)
-      expect(message.deadLetters.length).toBe(message.refusedCount)
-      expect(message.items.length + message.refusedCount).toBeGreaterThan(0)
+      for (const message of [read(input), readTrips(input)]) {
+        expect(message.deadLetters.length).toBe(message.refusedCount)
+        expect(message.items.length + message.refusedCount).toBeGreaterThan(0)
+      }
     }),
     { numRuns: 1_000 },
+  )
+})
+
+const COLUMNS = ['fare', 'trip_id', 'note', 'event_time', 'distance', 'region_id', 'duration']
+const trip = fc.record({
+  trip_id: fc.constantFrom('a', 'b,c', '"', '', 'é'),
+  region_id: fc.constantFrom('1', '007', '0', 'x', ''),
+  event_time: fc.constantFrom('2025-08-17T06:00:00Z', '2025-08-17 06:00:00', 'NaT'),
+  fare: fc.constantFrom('1', '1.50', '-1'),
+  duration: fc.constantFrom('60', '60.0', '1'),
+  distance: fc.constantFrom('1', '.5', 'NaN'),
+  note: fc.string(),
+})
+
+test('property: a table says of its trips what lines of JSON say of them', () => {
+  const quoted = (field: string): string => `"${field.replaceAll('"', '""')}"`
+  fc.assert(
+    fc.property(fc.array(trip, { minLength: 2, maxLength: 5 }), (trips) => {
+      const known = trips.map((each) => ({ ...each, note: each.note.replace(/[\r\n]/g, ' ') }))
+      const rows = known.map((each) =>
+        COLUMNS.map((name) => quoted(String(Reflect.get(each, name)))).join(),
+      )
+      const objects = known.map((each) => {
+        const given = Object.entries(each).filter(([, field]) => field !== '')
+        return JSON.stringify(Object.fromEntries(given))
+      })
+      const table = readTrips(`${COLUMNS.join()}\n${rows.join('\n')}`)
+      const lines = readTrips(objects.join('\n'))
+      expect(table.items).toEqual(lines.items)
+      expect(table.refused.map(({ index, path }) => [index, path])).toEqual(
+        lines.refused.map(({ index, path }) => [index, path]),
+      )
+      expect(payloadValues(table).map(parseAcceptedTrip)).toEqual([...table.items])
+    }),
+    { numRuns: 300 },
   )
 })
