@@ -1,38 +1,29 @@
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { systemClock } from '../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import { jsonLog } from '../actors/kernel/telemetry.ts'
 import { findControlSocket } from '../simulator/control-socket.ts'
 import { ingestOverControl, ingestOverHttp, type IngestPort } from '../simulator/ingest-client.ts'
+import { noProgress, openProgress } from '../simulator/replay-progress.ts'
 import { replaySummary, showReplayProgress } from '../simulator/replay-report.ts'
-import { openReplaySource } from '../simulator/replay-source.ts'
-import { replay } from '../simulator/replay.ts'
+import { openReplaySource, type ReplaySource } from '../simulator/replay-source.ts'
+import { replay, untilTaken } from '../simulator/replay.ts'
 import { readConfig } from './config.ts'
 import { openDataDir } from './data-dir.ts'
+import {
+  parseReplayCommand,
+  REPLAY_HELP,
+  type ReplayCommand,
+  UsageError,
+} from './replay-options.ts'
 import { type Config } from './settings.ts'
-
-const HELP = `Usage: bun run replay FILE [--url http://HOST:PORT --key KEY] [--batch 500]
-
-Sends a recording of pings: NDJSON (.ndjson, .jsonl, or - for stdin) or a JSON list (.json).
-Lines that cannot be used are named with their number and reason; the rest goes on.
-
-  --url URL     a server somewhere; without it the one that runs on DATA_DIR, and when none runs
-                the pings go straight into DATA_DIR
-  --key KEY     ingest key for --url (default: API_KEY)
-  --batch N     lines in a body (default 500)
-  --help        this text
-
-Exit code: 0 every line accepted; 1 it failed half way or could not begin; 2 wrong usage;
-4 some lines were refused.`
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
 const EXIT_REFUSED = 4
-const BATCH_MAX = 10_000
 
-class UsageError extends Error {}
+type Environment = Readonly<Record<string, string | undefined>>
 
 /** Opens this process's own stores, runs with a way in, and closes them again. */
 export type LocalPipeline = (
@@ -43,93 +34,103 @@ export type LocalPipeline = (
 /** `bun run replay`: returns the exit code. */
 export async function runReplay(
   args: readonly string[],
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   withLocalPipeline: LocalPipeline,
 ): Promise<number> {
-  const options = parseOptions(args)
-  if (!options) {
-    process.stdout.write(`${HELP}\n`)
+  const command = parseReplayCommand(args)
+  if (!command) {
+    process.stdout.write(`${REPLAY_HELP}\n`)
     return 0
   }
-  const source = await openReplaySource(options.file)
+  const source = await openReplaySource(command.file, command)
+  if (command.flush && source.kind !== 'trips')
+    throw new UsageError('--flush is for trips; pings have no windows')
   let code = 0
-  await withPort(options, environment, withLocalPipeline, async (port) => {
-    const startedMs = systemClock.monotonicMs()
-    const now = (): number => systemClock.monotonicMs()
-    const progress = showReplayProgress(process.stderr, source.bytes, now)
-    const { batchLines } = options
-    const onProgress = progress.show
-    const end = await replay(source.chunks, port, { batchLines, clock: systemClock, onProgress })
-    progress.end()
-    process.stdout.write(`${replaySummary(end, (now() - startedMs) / 1_000)}\n`)
-    if (end.refused > 0) code = EXIT_REFUSED
-  })
+  try {
+    await withPort(command, environment, withLocalPipeline, async (port) => {
+      if ((await send(source, port, command, environment)) > 0) code = EXIT_REFUSED
+    })
+  } finally {
+    source.close()
+  }
   return code
 }
 
-type Options = Readonly<{ file: string; url: URL | null; key: string | null; batchLines: number }>
-
-function parseOptions(args: readonly string[]): Options | null {
-  const { values, positionals } = parse(args)
-  if (values.help) return null
-  const [file, ...more] = positionals
-  if (file === undefined) throw new UsageError('a file is needed: bun run replay FILE')
-  if (more.length > 0)
-    throw new UsageError(`one file at a time, please; also given: ${more.join(' ')}`)
-  const batchLines = Number(values.batch)
-  if (!(Number.isInteger(batchLines) && batchLines >= 1 && batchLines <= BATCH_MAX))
-    throw new UsageError(
-      `--batch is "${values.batch}": a whole number from 1 to ${BATCH_MAX} is needed`,
+/** Sends the recording, and says what became of it; returns how many rows were refused. */
+async function send(
+  source: ReplaySource,
+  port: IngestPort,
+  command: ReplayCommand,
+  environment: Environment,
+): Promise<number> {
+  const { kind } = source
+  const clock = systemClock
+  const { speed, batchRows, rowsMax } = command
+  const dataDir = resolve(environment.DATA_DIR ?? './data')
+  const found = openProgress(source, {
+    target: command.url?.origin ?? dataDir,
+    fallbackDir: dataDir,
+    clock,
+  })
+  const kept = command.file === '-' ? noProgress : found
+  const rowsBefore = command.resume ? kept.rowsBefore : 0
+  if (kept.rowsBefore > rowsBefore) {
+    process.stderr.write(
+      `an earlier replay of this file ended after ${kept.rowsBefore} rows; --resume goes on there\n`,
     )
-  return {
-    // Now, while the working directory is still the one that the path was written for.
-    file: file === '-' ? file : resolve(file),
-    url: values.url === undefined ? null : checkUrl(values.url),
-    key: values.key ?? null,
-    batchLines,
   }
-}
-
-function parse(args: readonly string[]) {
+  const startedMs = clock.monotonicMs()
+  const totals = { bytes: source.bytes, rows: rowsToSend(source, rowsMax, rowsBefore) }
+  const progress = showReplayProgress(process.stderr, totals, () => clock.monotonicMs())
   try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        url: { type: 'string' },
-        key: { type: 'string' },
-        batch: { type: 'string', default: '500' },
-        help: { type: 'boolean', default: false },
+    const left = rowsMax === null ? null : Math.max(0, rowsMax - rowsBefore)
+    const body = kind === 'trips' ? port.ingestTrips : port.ingest
+    const end = await replay(source.pieces(rowsBefore), (ndjson) => body(ndjson), {
+      ...{ batchRows, speed, clock, rowsMax: left },
+      onProgress(state) {
+        kept.reached(rowsBefore + state.sent)
+        progress.show(state)
       },
     })
-  } catch (cause) {
-    throw new UsageError(messageOf(cause))
+    if (command.flush) {
+      const again = { clock, answered: end.sent > 0, onRepeat() {} }
+      await untilTaken(() => port.flushTrips(), again)
+    }
+    kept.done()
+    progress.end()
+    const tookS = (clock.monotonicMs() - startedMs) / 1_000
+    const about = { kind, tookS, rowsBefore, flushed: command.flush }
+    process.stdout.write(`${replaySummary(end, about)}\n`)
+    return end.refused
+  } catch (thrown) {
+    progress.end()
+    kept.save()
+    throw thrown
   }
 }
 
-function checkUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
-  throw new UsageError(`--url "${text}" must be http://HOST:PORT or https://HOST:PORT`)
+function rowsToSend(source: ReplaySource, rowsMax: number | null, before: number): number | null {
+  if (source.rows === null) return rowsMax
+  return Math.max(0, Math.min(source.rows, rowsMax ?? source.rows) - before)
 }
 
 async function withPort(
-  options: Options,
-  environment: Readonly<Record<string, string | undefined>>,
+  command: ReplayCommand,
+  environment: Environment,
   withLocalPipeline: LocalPipeline,
   run: (port: IngestPort) => Promise<void>,
 ): Promise<void> {
-  if (options.url) {
-    const key = options.key ?? environment.API_KEY
+  if (command.url) {
+    const key = command.key ?? environment.API_KEY
     if (!key) throw new UsageError('--url needs a key: --key KEY or API_KEY')
-    return run(ingestOverHttp(options.url, key))
+    return run(ingestOverHttp(command.url, key))
   }
   const outcome = readConfig(environment)
   if (!outcome.ok) throw new OrreryError('configuration', outcome.message)
   const control = await findControlSocket(outcome.config.dataDir)
   if (control) {
     await run(ingestOverControl(control))
-    // So that a question asked now sees every ping.
+    // So that a question asked now sees every row.
     await control.fetch('/flush', { method: 'POST' })
     return
   }

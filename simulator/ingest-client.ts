@@ -2,20 +2,26 @@ import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import type { ControlSocket } from './control-socket.ts'
 import { asRecord, firstNumber, parseJson, type RefusedPing, refusedPings } from './wire.ts'
 
-/** What became of a body of pings: `accepted + refusedCount` is how many it held. */
+/** What became of a body of pings or trips: `accepted + refusedCount` is how many it held. */
 export type IngestAnswer = Readonly<{
   accepted: number
   /** The first of them; an answer may list fewer than it counts. */
   refused: readonly RefusedPing[]
   refusedCount: number
-  /** Accepted pings that had been there before; null when the way in does not count them. */
+  /** Accepted ones that had been there before; null when the way in does not count them. */
   duplicates: number | null
+  /** Accepted trips that came behind the watermark of their window; null when the way in does not count them. */
+  late: number | null
 }>
 
 /** A way in for NDJSON: over HTTP, over the control socket, or straight into this process's own journal. */
 export interface IngestPort {
   /** Settles when the pings are on disk. A retriable OrreryError means that the same body may come again. */
   ingest(ndjson: Uint8Array<ArrayBuffer>): Promise<IngestAnswer>
+  /** The same for trips. */
+  ingestTrips(ndjson: Uint8Array<ArrayBuffer>): Promise<IngestAnswer>
+  /** Makes every open window final, as the end of a recording does. Settles when that is on disk. */
+  flushTrips(): Promise<void>
 }
 
 /** A body that was not taken. */
@@ -37,37 +43,47 @@ export class IngestError extends OrreryError {
   }
 }
 
-type Post = (body: Uint8Array<ArrayBuffer>) => Promise<Response>
+/** Posts to a path of the server, `/ingest…`. */
+type Post = (path: string, body: Uint8Array<ArrayBuffer> | null) => Promise<Response>
 
-/** Pings go to a server somewhere, with a key. */
+/** Pings and trips go to a server somewhere, with a key. */
 export function ingestOverHttp(url: URL, key: string): IngestPort {
-  const target = new URL(`${url.pathname.replace(/\/$/, '')}/ingest?duplicates=count`, url)
+  const prefix = url.pathname.replace(/\/$/, '')
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/x-ndjson' }
-  return portOf(url.origin, (body) => fetch(target, { method: 'POST', headers, body }))
+  return portOf(url.origin, (path, body) =>
+    fetch(new URL(prefix + path, url), { method: 'POST', headers, body }),
+  )
 }
 
-/** Pings go to the server that runs on this machine's data directory; no key is needed. */
+/** Pings and trips go to the server that runs on this machine's data directory; no key is needed. */
 export function ingestOverControl(control: ControlSocket): IngestPort {
   const headers = { 'content-type': 'application/x-ndjson' }
-  return portOf('the running server', (body) =>
-    control.fetch('/ingest?duplicates=count', { method: 'POST', headers, body }),
+  return portOf('the running server', (path, body) =>
+    control.fetch(path, { method: 'POST', headers, body }),
   )
 }
 
 function portOf(name: string, post: Post): IngestPort {
+  const ask = async (path: string, body: Uint8Array<ArrayBuffer> | null) => {
+    try {
+      const response = await post(path, body)
+      return { response, text: await response.text() }
+    } catch (cause) {
+      throw new IngestError('unreachable', `${name} cannot be reached: ${messageOf(cause)}`, {
+        retriable: true,
+      })
+    }
+  }
+  const ingest = async (path: string, body: Uint8Array<ArrayBuffer>): Promise<IngestAnswer> => {
+    const { response, text } = await ask(`${path}?duplicates=count`, body)
+    return readAnswer(name, response, text)
+  }
   return {
-    async ingest(ndjson) {
-      let response: Response
-      let text: string
-      try {
-        response = await post(ndjson)
-        text = await response.text()
-      } catch (cause) {
-        throw new IngestError('unreachable', `${name} cannot be reached: ${messageOf(cause)}`, {
-          retriable: true,
-        })
-      }
-      return readAnswer(name, response, text)
+    ingest: (ndjson) => ingest('/ingest', ndjson),
+    ingestTrips: (ndjson) => ingest('/ingest/trips', ndjson),
+    async flushTrips() {
+      const { response, text } = await ask('/ingest/trips/flush', null)
+      if (!response.ok) throw refusal(name, response, text)
     },
   }
 }
@@ -78,19 +94,25 @@ function readAnswer(name: string, response: Response, text: string): IngestAnswe
   const refusedCount = firstNumber(answer?.refusedCount)
   if (answer && accepted !== null && refusedCount !== null && response.status < 500) {
     const refused = refusedPings(answer.refused)
-    return { accepted, refused, refusedCount, duplicates: firstNumber(answer.duplicates) }
+    const duplicates = firstNumber(answer.duplicates)
+    return { accepted, refused, refusedCount, duplicates, late: firstNumber(answer.late) }
   }
+  throw refusal(name, response, text)
+}
+
+/** An answer that is no count: why, and whether the same body may come again. */
+function refusal(name: string, response: Response, text: string): IngestError {
   const { status } = response
-  const error = asRecord(answer?.error)
+  const error = asRecord(asRecord(parseJson(text))?.error)
   const why = String(error?.message ?? text.slice(0, 200))
   const code = String(error?.code ?? `http_${status}`)
   const message = `${name} answered HTTP ${status}: ${why}`
   if (status === 429 || status === 503)
-    throw new IngestError(code, message, {
+    return new IngestError(code, message, {
       retriable: true,
       retryAfterMs: retryAfterMs(response.headers.get('retry-after')),
     })
-  throw new IngestError(code, message, {
+  return new IngestError(code, message, {
     // 5xx: a fault that may pass; the outcome is unknown, and a second writing does no harm.
     retriable: status >= 500 || status === 408,
     divisible: status === 400 || status === 413,

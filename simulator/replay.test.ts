@@ -7,19 +7,23 @@ import { systemClock } from '../actors/kernel/clock.ts'
 import { findControlSocket } from './control-socket.ts'
 import { IngestError, ingestOverControl, ingestOverHttp, type IngestPort } from './ingest-client.ts'
 import { progressText, replaySummary } from './replay-report.ts'
+import { type ReplayRow, RowReader } from './replay-rows.ts'
 import { openReplaySource } from './replay-source.ts'
 import { replay, type ReplayState } from './replay.ts'
 
 const ping = (n: number): string => JSON.stringify({ session_id: `s${n}`, status: 'en_route' })
-const options = { batchLines: 10, clock: systemClock }
+const options = { batchRows: 10, speed: null, rowsMax: null, clock: systemClock }
 
 async function* inPieces(text: string, bytes = 37): AsyncGenerator<Uint8Array> {
   const all = Buffer.from(text)
   for (let at = 0; at < all.byteLength; at += bytes) yield all.subarray(at, at + bytes)
 }
 
+const rows = (text: string, bytes?: number): AsyncIterable<readonly ReplayRow[]> =>
+  new RowReader({ kind: 'pings', csv: false, path: 'p.ndjson' }).inFileOrder(inPieces(text, bytes))
+
 /** Takes lines that are JSON objects, and remembers which it has seen. */
-function memoryPort(): IngestPort & { bodies: string[][] } {
+function memoryPort(): Pick<IngestPort, 'ingest'> & { bodies: string[][] } {
   const seen = new Set<string>()
   const bodies: string[][] = []
   return {
@@ -36,6 +40,7 @@ function memoryPort(): IngestPort & { bodies: string[][] } {
         refused: bad.map((index) => ({ index, code: 'invalid_json', message: 'no JSON' })),
         refusedCount: bad.length,
         duplicates,
+        late: null,
       })
     },
   }
@@ -46,7 +51,7 @@ describe('a replay', () => {
     const port = memoryPort()
     const lines = Array.from({ length: 47 }, (_, n) => ping(n))
     const seen: ReplayState[] = []
-    const state = await replay(inPieces(lines.join('\n')), port, {
+    const state = await replay(rows(lines.join('\n')), port.ingest, {
       ...options,
       onProgress: (now) => void seen.push(now),
     })
@@ -54,13 +59,16 @@ describe('a replay', () => {
     expect(port.bodies.map((body) => body.length)).toEqual([10, 10, 10, 10, 7])
     expect(state).toMatchObject({ sent: 47, accepted: 47, duplicates: 0, refused: 0 })
     expect(seen.map((now) => now.sent)).toEqual([10, 20, 30, 40, 47])
-    const again = await replay(inPieces(lines.join('\r\n')), port, options)
+    const again = await replay(rows(lines.join('\r\n')), port.ingest, options)
     expect(again).toMatchObject({ accepted: 47, duplicates: 47 })
   })
 
   test('names bad lines by their number in the file, and goes on', async () => {
     const text = `${ping(1)}\n\n   \nnonsense\n${ping(2)}\r\n[1]\n${'x'.repeat(1_100_000)}\n${ping(3)}\n`
-    const state = await replay(inPieces(text, 65_536), memoryPort(), { ...options, batchLines: 2 })
+    const state = await replay(rows(text, 65_536), memoryPort().ingest, {
+      ...options,
+      batchRows: 2,
+    })
     expect(state).toMatchObject({ sent: 6, accepted: 3, refused: 3 })
     const byLine = state.badLines.toSorted((a, b) => a.line - b.line)
     expect(byLine).toEqual([
@@ -73,7 +81,7 @@ describe('a replay', () => {
   test('waits while the server is busy, then sends the same body again', async () => {
     const inner = memoryPort()
     let calls = 0
-    const port: IngestPort = {
+    const port: Pick<IngestPort, 'ingest'> = {
       ingest(body) {
         if (calls++ % 3 < 2)
           return Promise.reject(
@@ -83,14 +91,14 @@ describe('a replay', () => {
       },
     }
     const lines = Array.from({ length: 30 }, (_, n) => ping(n))
-    const state = await replay(inPieces(lines.join('\n')), port, options)
+    const state = await replay(rows(lines.join('\n')), port.ingest, options)
     expect(state).toMatchObject({ accepted: 30, repeated: 6 })
     expect(inner.bodies.flat()).toEqual(lines)
   })
 
   test('finds the bad line in a body that is refused as one', async () => {
     const inner = memoryPort()
-    const port: IngestPort = {
+    const port: Pick<IngestPort, 'ingest'> = {
       ingest(body) {
         const poison = Buffer.from(body).includes('poison')
         if (poison) return Promise.reject(new IngestError('invalid', 'no', { divisible: true }))
@@ -98,14 +106,16 @@ describe('a replay', () => {
       },
     }
     const lines = Array.from({ length: 20 }, (_, n) => (n === 13 ? 'poison' : ping(n)))
-    const state = await replay(inPieces(lines.join('\n')), port, options)
+    const state = await replay(rows(lines.join('\n')), port.ingest, options)
     expect(state).toMatchObject({ sent: 20, accepted: 19, refused: 1 })
     expect(state.badLines).toEqual([{ line: 14, reason: 'no' }])
   })
 
   test('ends with the reason when a key is refused', async () => {
-    const port: IngestPort = { ingest: () => Promise.reject(new IngestError('http_401', 'no key')) }
-    await expect(replay(inPieces(ping(1)), port, options)).rejects.toThrow('no key')
+    const port: Pick<IngestPort, 'ingest'> = {
+      ingest: () => Promise.reject(new IngestError('http_401', 'no key')),
+    }
+    await expect(replay(rows(ping(1)), port.ingest, options)).rejects.toThrow('no key')
   })
 })
 
@@ -140,15 +150,15 @@ describe('a way in over real sockets', () => {
       },
     })
     stop = () => server.stop(true)
-    const state = await replay(inPieces(ping(1)), ingestOverHttp(server.url, 'right'), options)
+    const state = await replay(rows(ping(1)), ingestOverHttp(server.url, 'right').ingest, options)
     expect(state).toMatchObject({ accepted: 1, duplicates: 1, repeated: 1 })
-    const refused = replay(inPieces(ping(1)), ingestOverHttp(server.url, 'wrong'), options)
+    const refused = replay(rows(ping(1)), ingestOverHttp(server.url, 'wrong').ingest, options)
     await expect(refused).rejects.toThrow('HTTP 401: bad')
   })
 
   test('fails at once where nothing listens', async () => {
     const port = ingestOverHttp(new URL('http://127.0.0.1:1'), 'k')
-    await expect(replay(inPieces(ping(1)), port, options)).rejects.toThrow('cannot be reached')
+    await expect(replay(rows(ping(1)), port.ingest, options)).rejects.toThrow('cannot be reached')
   })
 
   for (const length of [20, 150]) {
@@ -162,7 +172,7 @@ describe('a way in over real sockets', () => {
       await Bun.$`mv ${join(dir, 's')} ${join(deep, 'control.sock')}`.quiet()
       const control = await findControlSocket(deep)
       if (!control) throw new Error('not found')
-      const state = await replay(inPieces(ping(1)), ingestOverControl(control), options)
+      const state = await replay(rows(ping(1)), ingestOverControl(control).ingest, options)
       expect(state).toMatchObject({ accepted: 1, duplicates: 1 })
       await server.stop(true)
       expect(await findControlSocket(deep)).toBeNull()
@@ -174,8 +184,7 @@ describe('a way in over real sockets', () => {
     await writeFile(join(dir, 'a.json'), `[${ping(1)}, ${ping(2)}]`)
     const port = memoryPort()
     const source = await openReplaySource(join(dir, 'a.json'))
-    expect(await replay(source.chunks, port, options)).toMatchObject({ accepted: 2 })
-    await expect(openReplaySource(join(dir, 'a.csv'))).rejects.toThrow('cannot be replayed yet')
+    expect(await replay(source.pieces(0), port.ingest, options)).toMatchObject({ accepted: 2 })
     await expect(openReplaySource(join(dir, 'none.ndjson'))).rejects.toThrow('cannot be read')
     await expect(openReplaySource(join(dir, 'a.txt'))).rejects.toThrow('.ndjson')
   })
@@ -183,12 +192,23 @@ describe('a way in over real sockets', () => {
 
 test('progress and summary say how far and how much', () => {
   const state = {
-    ...{ bytesRead: 50, sent: 1_200, accepted: 1_190, duplicates: 4, refused: 10, repeated: 2 },
-    badLines: [{ line: 7, reason: 'invalid_json: no' }],
+    ...{ bytesRead: 2_097_152, sent: 1_200, accepted: 1_190, duplicates: 4, late: 3, refused: 10 },
+    ...{ repeated: 2, badLines: [{ line: 7, reason: 'invalid_json: no' }] },
   }
-  expect(progressText(state, 100, 2)).toContain('50 %  1,200 sent, 10 refused, 600/s')
-  expect(progressText(state, null, 2)).not.toContain('%')
-  const text = replaySummary(state, 2)
-  expect(text).toContain('line 7: invalid_json: no')
-  expect(text).toContain('and 9 more')
+  expect(progressText(state, { bytes: 4_194_304, rows: null }, 2)).toContain(
+    '50 %  1,200 sent (2.0 MiB), 10 refused, 600/s, 2 s left',
+  )
+  expect(progressText(state, { bytes: 1, rows: 4_800 }, 200)).toContain('25 %')
+  expect(progressText(state, { bytes: 1, rows: 4_800 }, 200)).toContain('10 min left')
+  expect(progressText(state, { bytes: null, rows: null }, 2)).not.toContain('%')
+  const text = replaySummary(state, { kind: 'trips', tookS: 2, rowsBefore: 5, flushed: true })
+  for (const part of [
+    'line 7: invalid_json: no',
+    'and 9 more',
+    'by an earlier replay',
+    '600 trips/s',
+  ])
+    expect(text).toContain(part)
+  expect(text).toMatch(/late +3\n/)
+  expect(text).toContain('flushed')
 })

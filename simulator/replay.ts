@@ -1,15 +1,23 @@
 import type { Clock } from '../actors/kernel/clock.ts'
 import { OrreryError } from '../actors/kernel/errors.ts'
-import { IngestError, type IngestPort } from './ingest-client.ts'
-import { linesOf, type NumberedLine } from './lines.ts'
+import { batchesOf } from './batches.ts'
+import { type IngestAnswer, IngestError } from './ingest-client.ts'
+import type { ReplayRow } from './replay-rows.ts'
 
 export type ReplayOptions = Readonly<{
-  /** Lines sent in one body. */
-  batchLines: number
+  /** Rows sent in one body. */
+  batchRows: number
+  /** How many times faster than it happened; null: as fast as it goes. */
+  speed: number | null
+  /** Ends after so many rows; null: sends all. */
+  rowsMax: number | null
   clock: Clock
-  /** Called after each batch. */
+  /** Called after each body, when every row of it is on disk or refused. */
   onProgress?: (state: ReplayState) => void
 }>
+
+/** Takes one body; what it throws says whether the same body may come again. */
+export type SendBody = (ndjson: Uint8Array<ArrayBuffer>) => Promise<IngestAnswer>
 
 /** A line that was refused, for the person who has to mend it. */
 export type BadLine = Readonly<{ line: number; reason: string }>
@@ -21,6 +29,8 @@ export type ReplayState = Readonly<{
   accepted: number
   /** Of the accepted ones; null when the way in does not count them. */
   duplicates: number | null
+  /** Of the accepted ones, those behind the watermark; null when the way in does not count them. */
+  late: number | null
   refused: number
   /** The first refused lines. */
   badLines: readonly BadLine[]
@@ -28,54 +38,74 @@ export type ReplayState = Readonly<{
   repeated: number
 }>
 
-const LINE_BYTES_MAX = 1_048_576
-/** Bodies stay well below what a server takes. */
-const BATCH_BYTES_MAX = 2 * 1_048_576
 const BAD_LINES_MAX = 1_000
 const RETRY_FIRST_MS = 100
 const RETRY_MS_MAX = 5_000
 /** A server that takes nothing for this long is given up. */
 const GIVE_UP_MS = 300_000
 
-/** Sends recorded lines of NDJSON, in order, one body at a time; lines that are no pings stop nothing. */
+/**
+ * Sends recorded rows, in order, one body at a time; rows that cannot be used stop nothing. The next body is made
+ * while one is on its way.
+ */
 export async function replay(
-  chunks: AsyncIterable<Uint8Array>,
-  port: IngestPort,
+  pieces: AsyncIterable<readonly ReplayRow[]>,
+  send: SendBody,
   options: ReplayOptions,
 ): Promise<ReplayState> {
-  const run = new Replay(port, options)
-  const counted = run.count(chunks)
-  let batch: NumberedLine[] = []
-  let bytes = 0
-  for await (const line of linesOf(counted, LINE_BYTES_MAX)) {
-    if (line.bytes === null) {
-      run.refuse(line.number, `longer than ${LINE_BYTES_MAX} bytes; not sent`)
-      continue
-    }
-    batch.push(line)
-    bytes += line.bytes.byteLength + 1
-    if (batch.length < options.batchLines && bytes < BATCH_BYTES_MAX) continue
-    await run.send(batch)
-    batch = []
-    bytes = 0
+  const run = new Replay(send, options)
+  const batches = batchesOf(pieces, options)
+  let next = await batches.next()
+  while (!next.done) {
+    const sending = run.take(next.value)
+    const coming = batches.next()
+    // Waited for below; when the sending fails first, nobody asks for it any more.
+    coming.catch(() => {})
+    await sending
+    next = await coming
   }
-  if (batch.length > 0) await run.send(batch)
   return run.state
 }
 
+/** Calls until it is taken: a server that is busy, away or has failed is asked again, the same thing each time. */
+export async function untilTaken<T>(
+  call: () => Promise<T>,
+  options: Readonly<{ clock: Clock; answered: boolean; onRepeat: () => void }>,
+): Promise<T> {
+  const { clock } = options
+  const sinceMs = clock.monotonicMs()
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await call()
+    } catch (thrown) {
+      const retriable = thrown instanceof OrreryError && thrown.retriable
+      // Nothing has ever answered: a wrong address is no reason to wait.
+      const neverReached =
+        !options.answered && thrown instanceof IngestError && thrown.code === 'unreachable'
+      if (!retriable || neverReached || clock.monotonicMs() - sinceMs > GIVE_UP_MS) throw thrown
+      options.onRepeat()
+      const asked = thrown instanceof IngestError ? thrown.retryAfterMs : null
+      const delayMs = asked ?? Math.min(RETRY_MS_MAX, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10))
+      await new Promise<void>((resolve) => clock.after(delayMs, resolve))
+    }
+  }
+}
+
 class Replay {
-  readonly #port: IngestPort
+  readonly #send: SendBody
   readonly #options: ReplayOptions
   readonly #badLines: BadLine[] = []
   #bytesRead = 0
   #sent = 0
   #accepted = 0
   #duplicates: number | null = null
+  #late: number | null = null
   #refused = 0
   #repeated = 0
+  #answered = false
 
-  constructor(port: IngestPort, options: ReplayOptions) {
-    this.#port = port
+  constructor(send: SendBody, options: ReplayOptions) {
+    this.#send = send
     this.#options = options
   }
 
@@ -85,17 +115,22 @@ class Replay {
       sent: this.#sent,
       accepted: this.#accepted,
       duplicates: this.#duplicates,
+      late: this.#late,
       refused: this.#refused,
       badLines: this.#badLines,
       repeated: this.#repeated,
     }
   }
 
-  async *count(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks) {
-      this.#bytesRead += chunk.byteLength
-      yield chunk
+  /** Settles when each row of the batch is on disk or refused. */
+  async take(rows: readonly ReplayRow[]): Promise<void> {
+    for (const row of rows) {
+      this.#bytesRead += row.bytes
+      if (row.json === null) this.refuse(row.line, row.why ?? 'not sent')
     }
+    const toSend = rows.filter((row) => row.json !== null)
+    if (toSend.length > 0) await this.send(toSend)
+    this.#options.onProgress?.(this.state)
   }
 
   refuse(line: number, reason: string): void {
@@ -104,12 +139,11 @@ class Replay {
     if (this.#badLines.length < BAD_LINES_MAX) this.#badLines.push({ line, reason })
   }
 
-  async send(lines: readonly NumberedLine[]): Promise<void> {
+  async send(lines: readonly ReplayRow[]): Promise<void> {
     try {
       const answer = await this.#untilTaken(bodyOf(lines))
       if (answer.accepted + answer.refusedCount === lines.length) {
         this.#apply(lines, answer)
-        this.#options.onProgress?.(this.state)
         return
       }
       // Refused as one: the parts may fare better, and the bad line gets its number.
@@ -119,7 +153,7 @@ class Replay {
       if (!(thrown instanceof IngestError && thrown.divisible)) throw thrown
       const [only] = lines
       if (only && lines.length === 1) {
-        this.refuse(only.number, thrown.message)
+        this.refuse(only.line, only.why ?? thrown.message)
         return
       }
     }
@@ -128,40 +162,39 @@ class Replay {
     await this.send(lines.slice(middle))
   }
 
-  async #untilTaken(body: Uint8Array<ArrayBuffer>): ReturnType<IngestPort['ingest']> {
-    const { clock } = this.#options
-    const sinceMs = clock.monotonicMs()
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#port.ingest(body)
-      } catch (thrown) {
-        const retriable = thrown instanceof OrreryError && thrown.retriable
-        // Nothing has ever answered: a wrong address is no reason to wait.
-        const neverReached =
-          this.#sent === 0 && thrown instanceof IngestError && thrown.code === 'unreachable'
-        if (!retriable || neverReached || clock.monotonicMs() - sinceMs > GIVE_UP_MS) throw thrown
-        this.#repeated++
-        const asked = thrown instanceof IngestError ? thrown.retryAfterMs : null
-        const delayMs = asked ?? Math.min(RETRY_MS_MAX, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10))
-        await new Promise<void>((resolve) => clock.after(delayMs, resolve))
-      }
-    }
+  #untilTaken(body: Uint8Array<ArrayBuffer>): Promise<IngestAnswer> {
+    return untilTaken(() => this.#send(body), {
+      clock: this.#options.clock,
+      answered: this.#answered,
+      onRepeat: () => void this.#repeated++,
+    })
   }
 
-  #apply(lines: readonly NumberedLine[], answer: Awaited<ReturnType<IngestPort['ingest']>>): void {
-    for (const { index, code, message } of answer.refused)
-      this.refuse(lines[index]?.number ?? 0, `${code}: ${message}`)
+  #apply(rows: readonly ReplayRow[], answer: IngestAnswer): void {
+    for (const { index, code, message } of answer.refused) {
+      const row = rows[index]
+      this.refuse(row?.line ?? 0, row?.why ?? `${code}: ${message}`)
+    }
     for (let unnamed = answer.refused.length; unnamed < answer.refusedCount; unnamed++)
-      this.refuse(lines[0]?.number ?? 0, 'this line or one of the batch after it, not listed')
+      this.refuse(rows[0]?.line ?? 0, 'this line or one of the batch after it, not listed')
+    this.#answered = true
     this.#sent += answer.accepted
     this.#accepted += answer.accepted
     if (answer.duplicates !== null) this.#duplicates = (this.#duplicates ?? 0) + answer.duplicates
+    if (answer.late !== null) this.#late = (this.#late ?? 0) + answer.late
   }
 }
 
-function bodyOf(lines: readonly NumberedLine[]): Uint8Array<ArrayBuffer> {
+function bodyOf(rows: readonly ReplayRow[]): Uint8Array<ArrayBuffer> {
+  if (rows.every(({ json }) => typeof json === 'string'))
+    return Buffer.from(rows.map(({ json }) => `${json}\n`).join(''))
   const newline = Uint8Array.of(10)
-  return Buffer.concat(lines.flatMap((line) => (line.bytes ? [line.bytes, newline] : [])))
+  return Buffer.concat(
+    rows.flatMap(({ json }) => [
+      typeof json === 'string' ? Buffer.from(json) : (json ?? []),
+      newline,
+    ]) as Uint8Array[],
+  )
 }
 
 function oddAnswer(
