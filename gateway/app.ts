@@ -6,6 +6,7 @@ import type { LiveDelta } from '../actors/model/live.ts'
 import type { Trip } from '../actors/model/trip.ts'
 import { access, type GatewayContext, type GatewayEnv, refuseStranger } from './context.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
+import { httpMetrics } from './http-metrics.ts'
 import { IngestHttp } from './ingest-http.ts'
 import { Intake } from './intake.ts'
 import { PINGS, TRIPS } from './item-kind.ts'
@@ -18,6 +19,8 @@ import { DeadLetterRetries } from './retries.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { pageRoutes } from './routes/pages.ts'
+import { regionMetricsRoutes } from './routes/region-metrics.ts'
+import { regionRoutes } from './routes/regions.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { signInRoutes } from './routes/sign-in.ts'
 import { secure } from './security-headers.ts'
@@ -61,6 +64,7 @@ export function createApp(
   const tripsFlush = new TripsFlush(ports.trips, trips, keys, ports.clock)
   const app = new Hono<GatewayEnv>()
 
+  app.use(httpMetrics(ports.telemetry, ports.clock))
   app.use(async (context, next) => {
     await next()
     secure(context.res.headers)
@@ -85,7 +89,9 @@ export function createApp(
   app.get('/live', (context) => stream(live, context))
   app.get('/live/regions', (context) => stream(liveRegions, context))
   app.route('/', operationRoutes(setting))
+  app.route('/', regionMetricsRoutes(setting))
   app.route('/api/sessions', sessionRoutes(setting))
+  app.route('/api/regions', regionRoutes(setting))
   // Raw input of senders is for those who run the system, even where everyone may see the map.
   const guard = (context: GatewayContext): Response | null =>
     refuseStranger(context, setting, 'operate')

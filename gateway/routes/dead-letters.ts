@@ -2,9 +2,9 @@ import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 
 import { type DeadLetterFilter, parseDeadLetterId } from '../../actors/model/dead-letter.ts'
-import { parseEventTimeUs } from '../../actors/model/time.ts'
 import { errorResponse, retryAfter } from '../http-error.ts'
 import type { NotTaken, Process, Reader } from '../ports.ts'
+import { badInput, textAs, TIME_EXPECTED, timeMsOf } from '../query.ts'
 import { type DeadLetterRetries, RETRY_LETTERS_MAX } from '../retries.ts'
 
 const LIST_DEFAULT = 100
@@ -17,15 +17,7 @@ const code = z
   .regex(/^[a-z0-9_]{1,64}$/, { error: 'expected a code such as invalid_ping' })
 const path = z.string().max(256)
 const source = z.string().max(255)
-/** Text that `read` understands, or the words for what it should be. */
-const textAs = <T>(read: (text: string) => T | null, expected: string) =>
-  z.string().transform((text, context): T => {
-    const value = read(text)
-    if (value !== null) return value
-    context.addIssue({ code: 'custom', message: `expected ${expected}` })
-    return z.NEVER
-  })
-const time = textAs(timeMsOf, 'a day, an ISO 8601 time, or milliseconds since 1970')
+const time = textAs(timeMsOf, TIME_EXPECTED)
 const letterId = textAs(parseDeadLetterId, 'the id of a dead letter, such as 0-17-0')
 const cursor = textAs(
   (text) => parseDeadLetterId(text) ?? timeMsOf(text),
@@ -33,7 +25,8 @@ const cursor = textAs(
 )
 const outcome = z.enum(['accepted', 'partial', 'refused'])
 
-const listQuery = z.strictObject({
+/** The query of a list. */
+export const listQuery = z.strictObject({
   limit: textAs(limitOf, `a whole number from 1 to ${LIST_MAX}`).default(LIST_DEFAULT),
   before: cursor.optional(),
   code: code.optional(),
@@ -47,7 +40,8 @@ const listQuery = z.strictObject({
   outcome: outcome.optional(),
 })
 
-const retryBody = z.strictObject({
+/** The body of a retry of many. */
+export const retryBody = z.strictObject({
   code: code.optional(),
   path: path.optional(),
   source: source.optional(),
@@ -138,13 +132,6 @@ async function list<Env extends object>(
   return Response.json({ deadLetters, next, total, byCode })
 }
 
-function timeMsOf(text: string): number | null {
-  if (/^\d{1,15}$/.test(text)) return Number(text)
-  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text)
-  const timeUs = parseEventTimeUs(isDay ? `${text}T00:00:00Z` : text)
-  return timeUs === null ? null : Math.floor(timeUs / 1_000)
-}
-
 function limitOf(text: string): number | null {
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0
   return limit >= 1 && limit <= LIST_MAX ? limit : null
@@ -179,13 +166,6 @@ async function jsonOf(request: Request): Promise<unknown> {
   } catch {
     return null
   }
-}
-
-function badInput(errorCode: 'bad_query' | 'bad_body', error: z.ZodError): Response {
-  const [issue] = error.issues
-  const where = issue?.path.join('.') ?? ''
-  const what = issue?.message ?? 'not understood'
-  return errorResponse(400, errorCode, where === '' ? what : `${where}: ${what}`)
 }
 
 function notTaken({ code, message, retryAfterMs }: NotTaken): Response {

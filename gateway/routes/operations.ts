@@ -10,6 +10,7 @@ import {
 } from '../context.ts'
 import { errorResponse, retryAfter } from '../http-error.ts'
 import type { PartHealth } from '../ports.ts'
+import { isoTime } from '../window-json.ts'
 
 const RETRY_READY_MS = 2_000
 
@@ -57,15 +58,34 @@ export function operationRoutes(setting: Setting): Hono<GatewayEnv> {
   return routes
 }
 
-/** `GET /health`: 200 unless a part is unhealthy. */
+/**
+ * `GET /health`: 200 unless a part is unhealthy. `status` and `service` are PacketPulse's, `timestamp` and
+ * `services` StreamPulse's: `redis` is what serves windows, `kafka` the way in, whatever stands behind
+ * them here. Nothing is written to find out.
+ */
 export function healthAnswer({ ports, options }: Setting, withDetails: boolean): Response {
-  const parts = Object.entries(ports.process.health())
+  const startMs = ports.clock.monotonicMs()
+  const health = ports.process.health()
+  const parts = Object.entries(health)
   const has = (status: PartHealth['status']): boolean =>
     parts.some(([, part]) => part.status === status)
   const status = has('unhealthy') ? 'unhealthy' : has('degraded') ? 'degraded' : 'healthy'
   const shown = parts.map(([name, part]) => [name, withDetails ? part : { status: part.status }])
   return Response.json(
-    { status, service: options.service, parts: Object.fromEntries(shown) },
+    {
+      ...{ status, service: options.service, timestamp: isoTime(ports.clock.nowMs()) },
+      services: {
+        redis: connection(health.windows ?? health.metrics),
+        kafka: connection(health.kafka ?? health.trips ?? health.journal),
+        api: 'running',
+        response_time_ms: String(Math.round(ports.clock.monotonicMs() - startMs)),
+      },
+      parts: Object.fromEntries(shown),
+    },
     { status: status === 'unhealthy' ? 503 : 200, headers: { 'cache-control': 'no-store' } },
   )
+}
+
+function connection(part: PartHealth | undefined): 'connected' | 'disconnected' {
+  return part && part.status !== 'unhealthy' ? 'connected' : 'disconnected'
 }

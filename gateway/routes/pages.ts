@@ -2,31 +2,36 @@ import { Hono } from 'hono'
 import { nanoid } from 'nanoid'
 
 import { Assets } from '../assets.ts'
-import { access, type GatewayEnv, type Setting, theme } from '../context.ts'
+import { access, type GatewayContext, type GatewayEnv, type Setting, theme } from '../context.ts'
 import { pagePolicy } from '../security-headers.ts'
 
-/** The live map's page and the files that pages are made of. */
+/** The pages of the live map and of the regions, and the files that pages are made of. */
 export function pageRoutes(setting: Setting): Hono<GatewayEnv> {
   const { ports, options } = setting
   const assets = new Assets(ports.pages)
   const routes = new Hono<GatewayEnv>()
 
-  routes.get('/', (context) => {
+  const page = (
+    context: GatewayContext,
+    build: (props: Readonly<Record<string, unknown>>) => string,
+  ): Response | Promise<Response> => {
     const { view, operate } = access(context, setting)
     if (!view) return context.redirect('/sign-in', 302)
     const nonce = nanoid()
-    const page = ports.pages.live({
+    const html = build({
       nonce,
       tilesUrl: options.tilesUrl,
       demoRunning: ports.process.demoRunning(),
       mayOperate: operate,
       ...theme(context),
     })
-    return context.html(page, 200, {
+    return context.html(html, 200, {
       'content-security-policy': pagePolicy(nonce, options.tilesUrl),
       'cache-control': 'no-store',
     })
-  })
+  }
+  routes.get('/', (context) => page(context, (props) => ports.pages.live(props)))
+  routes.get('/regions', (context) => page(context, (props) => ports.pages.regions(props)))
 
   const asset = (path: string, headers: Headers): Response | Promise<Response> =>
     assets.answer(path, headers)

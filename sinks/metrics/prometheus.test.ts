@@ -60,3 +60,18 @@ test('texts are escaped and odd values have their names', () => {
 test('no metrics are no text', () => {
   expect(prometheusText(new Telemetry())).toBe('')
 })
+
+test('a histogram without bounds is a summary: its sum and its count', () => {
+  const telemetry = new Telemetry()
+  const sizes = telemetry.histogram('http_response_size_bytes', 'Bytes', { handler: '/' }, [])
+  for (const bytes of [7, 5]) sizes.observe(bytes)
+  expect(prometheusText(telemetry)).toBe(
+    [
+      '# HELP http_response_size_bytes Bytes',
+      '# TYPE http_response_size_bytes summary',
+      'http_response_size_bytes_sum{handler="/"} 12',
+      'http_response_size_bytes_count{handler="/"} 2',
+      '',
+    ].join('\n'),
+  )
+})

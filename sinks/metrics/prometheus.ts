@@ -1,4 +1,10 @@
-import { Counter, Histogram, type Labels, type Telemetry } from '../../actors/kernel/telemetry.ts'
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  type Labels,
+  type Telemetry,
+} from '../../actors/kernel/telemetry.ts'
 
 /** What `/metrics` answers as its content type. */
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -7,8 +13,7 @@ export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 export function prometheusText(telemetry: Telemetry): string {
   const families = new Map<string, { head: string; lines: string[] }>()
   for (const { name, help, labels, metric } of telemetry.all()) {
-    const type =
-      metric instanceof Counter ? 'counter' : metric instanceof Histogram ? 'histogram' : 'gauge'
+    const type = typeOf(metric)
     let family = families.get(name)
     if (!family) {
       const head = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}`
@@ -23,10 +28,18 @@ export function prometheusText(telemetry: Telemetry): string {
   return text
 }
 
+function typeOf(metric: Counter | Gauge | Histogram): string {
+  if (metric instanceof Counter) return 'counter'
+  if (metric instanceof Gauge) return 'gauge'
+  // Without bounds it is a sum and a count: a summary without quantiles.
+  return metric.bounds.length > 0 ? 'histogram' : 'summary'
+}
+
 function histogramLines(name: string, labels: Labels, histogram: Histogram): string[] {
   const lines: string[] = []
   let below = 0
   for (const [index, count] of histogram.counts.entries()) {
+    if (histogram.bounds.length === 0) break
     below += count
     const le = number(histogram.bounds[index] ?? Infinity)
     lines.push(line(`${name}_bucket`, { ...labels, le }, below))
