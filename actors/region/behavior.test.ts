@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test'
 import type { Trip } from '../model/trip.ts'
 import { WINDOW_SIZES_S } from '../model/window.ts'
 import { REGION_OPTIONS, regionBehavior } from './behavior.ts'
+import type { RegionState } from './state.ts'
 import { marksOf, runStream } from './testing.ts'
 
 const MINUTE_MS = 60_000
@@ -66,8 +67,20 @@ test('a trip after its minute is gone is late, kept, and counted in the hour tha
     tooLate: 1,
     newestMs: 600_000,
   })
-  // Looked up once: what was recalled stays at hand.
+  // The ids of what was let go last stay at hand.
+  expect(regions.recalls).toBe(0)
+})
+
+test('ids that are not at hand are looked up once, and none where no trip can have been', () => {
+  const bounds = { pastMinutesMax: 2, pastIdsMax: 10 }
+  const regions = runStream([at(3), at(5), at(6), at(30), at(3), at(3, 30), at(3, 30)], 1, bounds)
   expect(regions.recalls).toBe(1)
+  expect(regions.duplicates).toBe(2)
+  // Nothing that late has been let go: there was no trip.
+  regions.frames([at(10), at(11), at(10)], 1)
+  expect(regions.recalls).toBe(1)
+  expect(regions.duplicates).toBe(3)
+  expect(regions.totals()[0]).toMatchObject({ trips: 7, tooLate: 3 })
 })
 
 test('a trip within the allowed lateness revises its window, one beyond it does not', () => {
@@ -113,6 +126,32 @@ test('after a flush an on-time trip revises what was open, and opens what was no
   expect(none).toEqual([])
 })
 
+test('a minute with more ids than are held past its window is looked up', () => {
+  const regions = runStream([at(0), at(0, 1), at(30), at(0, 1)], 1, { pastIdsMax: 1 })
+  expect([regions.recalls, regions.duplicates]).toEqual([1, 1])
+})
+
+test('a trip too late for a minute without any is known again after a restart within its frame', () => {
+  const regions = runStream([at(0), at(60), at(3), at(3)], 4, { storeEvery: 1 })
+  expect([regions.recalls, regions.duplicates]).toEqual([1, 1])
+  expect(regions.totals()[0]).toMatchObject({ trips: 3, tooLate: 1 })
+})
+
+test('after a restart the minutes that may have had trips are looked up, and no others', () => {
+  const region = regionBehavior({ storedIdsMax: 0 })
+  const turnAt = (offset: number) => ({ partition: 1_000, offset, receivedMs: 0 })
+  const ask = (state: RegionState, minute: number) =>
+    region.recalls(state, { trip: at(minute, 30), watermarkMs: 0 }) !== null
+  const { state } = region.receive(region.initial(), { trip: at(0), watermarkMs: 0 }, turnAt(0))
+  const stored = region.decode(region.encode(state), region.version)
+  expect([ask(state, 0), ask(stored, 0), ask(stored, 1)]).toEqual([false, true, false])
+  // Its window leaves before anybody asked.
+  region.onTide?.(stored, { watermarkMs: MINUTE_MS - 1, flush: false }, turnAt(1))
+  expect([-1, 0, 1].map((minute) => ask(stored, minute))).toEqual([true, true, false])
+  const again = region.decode(region.encode(stored), region.version)
+  expect([-1, 0, 1].map((minute) => ask(again, minute))).toEqual([true, true, false])
+})
+
 test('the same id in another minute or region is another trip', () => {
   const regions = runStream([at(0, 0, { tripId: 'x' }), at(1, 0, { tripId: 'x' })], 1)
   regions.frame([at(0, 0, { tripId: 'x', regionId: 4 }), at(0, 59, { tripId: 'x', fareUsd: 7 })])
@@ -124,8 +163,10 @@ test('the same id in another minute or region is another trip', () => {
 test('a message that no window can take throws and changes nothing', () => {
   const region = regionBehavior()
   const turn = { partition: 1_000, offset: 0, receivedMs: 0 }
-  const { state } = region.receive(region.initial(), { trip: at(0), watermarkMs: 0 }, turn)
-  const before = region.encode(state)
+  const first = region.receive(region.initial(), { trip: at(0), watermarkMs: 0 }, turn)
+  region.onTide?.(first.state, { watermarkMs: 5 * MINUTE_MS, flush: false }, turn)
+  const before = region.encode(first.state)
+  const state = region.decode(before, region.version)
   const bad: Partial<Trip>[] = [
     { regionId: 4 },
     { regionId: 101 },
@@ -137,7 +178,7 @@ test('a message that no window can take throws and changes nothing', () => {
     { eventTimeUs: 0.5 },
   ]
   for (const changes of bad) {
-    const arrival = { trip: at(1, 0, changes), watermarkMs: 0 }
+    const arrival = { trip: at(20, 0, changes), watermarkMs: 0 }
     expect(() => region.receive(state, arrival, { ...turn, offset: 1 })).toThrow()
   }
   // Its minute is gone, and nobody looked it up.

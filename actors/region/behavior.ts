@@ -10,7 +10,7 @@ import type { TripArrival } from './arrival.ts'
 import { decodeRegion, encodeRegion, REGION_STATE_VERSION } from './codec.ts'
 import { DURATION_MAX_S, DURATION_MIN_S } from './durations.ts'
 import { HeldWindow, MINUTE_US, WINDOW_MINUTES } from './held-window.ts'
-import type { RecalledLimits } from './recalled-minutes.ts'
+import type { PastLimits } from './past-minutes.ts'
 import { markDirty, markLate, unknownRegion } from './state.ts'
 import type { RegionState } from './state.ts'
 
@@ -20,13 +20,13 @@ export type RegionOptions = Readonly<{
   /** Of a minute with more trips the ids are not stored with the state: after a restart they are looked up. */
   storedIdsMax: number
 }> &
-  RecalledLimits
+  PastLimits
 
 export const REGION_OPTIONS: RegionOptions = {
   allowedLatenessMs: 0,
   storedIdsMax: 1_000,
-  recalledMinutesMax: 64,
-  recalledIdsMax: 50_000,
+  pastMinutesMax: 256,
+  pastIdsMax: 2_000,
 }
 
 /**
@@ -43,7 +43,7 @@ export function regionBehavior(
     name: 'region',
     version: REGION_STATE_VERSION,
     initial: unknownRegion,
-    recalls: (state, arrival) => recalls(state, arrival, options),
+    recalls,
     recalled: (state, page) => recalled(state, page, options),
     // What was looked up is kept, within bounds: who asked about a minute is likely to ask again.
     forgotten: (state) => state,
@@ -65,22 +65,18 @@ function floorFor(state: RegionState, watermarkMs: number, options: RegionOption
 }
 
 /** Event time to look around when the ids of the trip's minute are not at hand; else null. */
-function recalls(state: RegionState, arrival: TripArrival, options: RegionOptions): number | null {
-  const { eventTimeUs } = arrival.trip
-  const minute = Math.floor(eventTimeUs / MINUTE_US)
+function recalls(state: RegionState, { trip }: TripArrival): number | null {
+  const minute = Math.floor(trip.eventTimeUs / MINUTE_US)
   const held = state.windows[0]?.get(minute)
-  if (held) return held.ids ? null : eventTimeUs
-  const lastMs = (minute + 1) * 60_000 - 1
-  // A minute that still takes trips and has no window has had none.
-  if (lastMs > floorFor(state, arrival.watermarkMs, options)) return null
-  return state.recalled.has(minute) ? null : eventTimeUs
+  const known = held ? held.ids !== null : state.past.knows(minute)
+  return known ? null : trip.eventTimeUs
 }
 
 function recalled(state: RegionState, page: TripsPage, options: RegionOptions): RegionState {
   const minute = Math.floor(page.minuteMs / 60_000)
   const held = state.windows[0]?.get(minute)
   if (held) held.ids ??= new Set(page.tripIds)
-  else state.recalled.put(minute, page.tripIds, options)
+  else state.past.put(minute, new Set(page.tripIds), options)
   return state
 }
 
@@ -93,8 +89,8 @@ function receive(
   const { trip } = arrival
   check(state, trip)
   const minute = Math.floor(trip.eventTimeUs / MINUTE_US)
-  const ids = state.windows[0]?.get(minute)?.ids ?? state.recalled.use(minute)
-  if (!ids && recalls(state, arrival, options) !== null) {
+  const ids = state.windows[0]?.get(minute)?.ids ?? state.past.use(minute)
+  if (!ids && recalls(state, arrival) !== null) {
     throw new TypeError('a trip of a minute that is no longer held needs it recalled')
   }
   // Text without its other half is stored as another character: the same here, so that it is found again.
@@ -113,7 +109,7 @@ function receive(
   const { late, counted } = addToWindows(state, arrival, minute, options)
   const held = state.windows[0]?.get(minute)
   if (held) (held.ids ??= new Set()).add(tripId)
-  else state.recalled.add(minute, tripId)
+  else state.past.add(minute, tripId, options)
   totals.trips++
   if (late) totals.late++
   if (!counted) totals.tooLate++
@@ -157,6 +153,8 @@ function addToWindows(
   options: RegionOptions,
 ): Readonly<{ late: boolean; counted: boolean }> {
   const floorMs = floorFor(state, watermarkMs, options)
+  // Kept, so that a state stored before the tide knows which minutes may have had trips too late for them.
+  state.floorMs = floorMs
   let minuteLate = false
   let minuteCounted = true
   for (let place = 0; place < WINDOW_SIZES_S.length; place++) {
@@ -232,11 +230,19 @@ function letGo(state: RegionState, options: RegionOptions): void {
   let nextDueMs = Infinity
   for (const windows of state.windows) {
     for (const [index, window] of windows) {
-      if (window.lastMs <= state.floorMs) windows.delete(index)
-      else nextDueMs = Math.min(nextDueMs, dueOf(window, options))
+      if (window.lastMs <= state.floorMs) {
+        windows.delete(index)
+        if (window.sizeS === 60) keepIds(state, window, options)
+      } else nextDueMs = Math.min(nextDueMs, dueOf(window, options))
     }
   }
   state.nextDueMs = nextDueMs
+}
+
+/** Late trips are most often of minutes that were let go last. */
+function keepIds(state: RegionState, { index, ids }: HeldWindow, options: RegionOptions): void {
+  if (ids && ids.size <= options.pastIdsMax) state.past.put(index, ids, options)
+  else state.past.forget(index)
 }
 
 /** Everything that was not told, as it stands now; afterwards it counts as told. */

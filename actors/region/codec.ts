@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter } from './bytes.ts'
 import { DURATION_MAX_S, DURATION_MIN_S } from './durations.ts'
 import { ExactSum } from './exact-sum.ts'
 import { HeldWindow } from './held-window.ts'
+import { PastMinutes } from './past-minutes.ts'
 import { markDirty, unknownRegion } from './state.ts'
 import type { RegionState } from './state.ts'
 
@@ -17,7 +18,7 @@ const IDS = 4
 const writer = new ByteWriter()
 
 /**
- * A region's state as bytes. What was looked up is left out, and so are the ids of minutes with more than
+ * A region's state as bytes. The ids of past minutes are left out, and so are the ids of minutes with more than
  * `storedIdsMax` trips: they are looked up again.
  */
 export function encodeRegion(state: RegionState, storedIdsMax: number): Uint8Array {
@@ -96,6 +97,8 @@ export function decodeRegion(bytes: Uint8Array, version: number): RegionState {
     }
   })
   if (reader.left > 0) throw new RangeError('region state is longer than its content')
+  // Every minute that takes no trip any more may have had some.
+  state.past = new PastMinutes(Math.floor((state.floorMs + 1) / 60_000) - 1)
   // The allowed lateness may be another one now: the first tide finds out.
   state.nextDueMs = -Infinity
   return state

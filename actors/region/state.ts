@@ -1,7 +1,7 @@
 import { WINDOW_SIZES_S } from '../model/window.ts'
 import type { LateMark, RegionTotals, WindowSizeS } from '../model/window.ts'
 import { HeldWindow } from './held-window.ts'
-import { RecalledMinutes } from './recalled-minutes.ts'
+import { PastMinutes } from './past-minutes.ts'
 
 /**
  * What one region's actor knows. It is changed in place, unlike a session's: the counters of a busy
@@ -28,7 +28,7 @@ export type RegionState = {
   /** Not told yet; by size and start. */
   lateMarks: Map<number, LateMark>
   /** Never stored. */
-  readonly recalled: RecalledMinutes
+  past: PastMinutes
 }
 
 /** A region of which nothing is known. */
@@ -44,7 +44,7 @@ export function unknownRegion(): RegionState {
     windows: WINDOW_SIZES_S.map(() => new Map<number, HeldWindow>()),
     dirty: [],
     lateMarks: new Map(),
-    recalled: new RecalledMinutes(),
+    past: new PastMinutes(),
   }
 }
 
