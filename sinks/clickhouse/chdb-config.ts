@@ -82,6 +82,8 @@ export const OWN_SETTINGS: readonly string[] = [
   '--output_format_json_quote_64bit_integers=1',
   '--async_insert=0',
   '--max_insert_threads=1',
+  // Polygons of regions stand in the question about deliveries.
+  '--max_query_size=8388608',
 ]
 
 /** What the console's statements are known by among those that run. */
