@@ -59,10 +59,14 @@ export class WindowsCopy {
     this.#lookLater()
   }
 
-  /** Resolves when the copy has everything that the ledger has. Throws SinkError. */
-  settle(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when the copy has everything that the ledger has. `ask` asks it even when it is known where
+   * it stood last. Throws SinkError.
+   */
+  settle(signal: AbortSignal, ask = false): Promise<void> {
     const turn = this.#turn.then(async () => {
       try {
+        if (ask) this.#stands = null
         await this.#settle(signal)
         this.#noted(null)
       } catch (thrown) {
@@ -123,16 +127,9 @@ export class WindowsCopy {
     const { clock, lookMs = 1_000 } = this.#options
     if (this.#closing.signal.aborted) return
     this.#cancel = clock.after(lookMs, () => {
-      void this.#look().then(() => this.#lookLater())
+      const look = this.settle(this.#closing.signal, true).catch(() => {})
+      void look.then(() => this.#lookLater())
     })
-  }
-
-  async #look(): Promise<void> {
-    // A write has asked a moment ago, or waits behind this look and asks again.
-    this.#turn = this.#turn.then(() => {
-      this.#stands = null
-    })
-    await this.settle(this.#closing.signal).catch(() => {})
   }
 
   #noted(trouble: string | null): void {

@@ -69,8 +69,10 @@ export class RedisLink {
         ...(tls ? { tls } : {}),
       })
       this.#client = client
+      // Not by connect(): that one tells a refused password as a lost connection.
+      await this.#within(client.send('PING', []), () => this.#drop(client))
+      // Not before: closing it would hide the reason too.
       client.onclose = () => this.#drop(client)
-      await this.#within(client.connect(), () => this.#drop(client))
       return client
     } catch (cause) {
       throw cause instanceof SinkError ? cause : errorOf(cause)
@@ -91,8 +93,9 @@ export class RedisLink {
     const { clock, commandMsMax } = this.#options
     return new Promise((resolve, reject) => {
       const cancel = clock.after(commandMsMax, () => {
-        lost()
+        // First: closing rejects what waits.
         reject(new SinkError(`redis: no answer within ${commandMsMax} ms`, { retriable: true }))
+        lost()
       })
       answer.then(
         (value) => {

@@ -9,6 +9,8 @@ export const REDIS_SERVER = '/usr/bin/redis-server'
 export class RedisServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'orrery-redis-'))
   readonly url = `redis+unix://${join(this.folder, 'redis.sock')}`
+  /** On the loopback interface: a password goes in a URL of this kind only. */
+  readonly port = freePort()
   #server: Bun.Subprocess | null = null
 
   /** Starts it over whatever its folder holds, and waits until it answers. */
@@ -16,7 +18,18 @@ export class RedisServer {
     const socket = join(this.folder, 'redis.sock')
     rmSync(socket, { force: true })
     const settings = [
-      ...['--port', '0', '--unixsocket', socket, '--dir', this.folder, '--save', ''],
+      ...[
+        '--port',
+        String(this.port),
+        '--bind',
+        '127.0.0.1',
+        '--unixsocket',
+        socket,
+        '--dir',
+        this.folder,
+        '--save',
+        '',
+      ],
       ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--loglevel', 'warning', ...more],
     ]
     const output = { stdin: 'ignore', stdout: 'ignore', stderr: 'inherit' } as const
@@ -71,4 +84,11 @@ export class RedisServer {
       () => false,
     )
   }
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  const { port } = listener
+  listener.stop(true)
+  return port
 }

@@ -63,9 +63,10 @@ export class WindowsSink implements Sink<Fact> {
         const message = `batch ${id} does not follow ${fence}: windows would be missing`
         throw new SinkError(message, { retriable: false })
       }
-      if (batch.offsetLast > fence && !(await this.#apply(batch, fence, signal))) continue
-      // A batch that comes again may be one that the store took and the copy did not.
-      return this.#options.copy?.settle(signal)
+      const again = batch.offsetLast <= fence
+      if (!again && !(await this.#apply(batch, fence, signal))) continue
+      // One that comes again may be one that the store took and the copy did not.
+      return this.#options.copy?.settle(signal, again)
     }
     throw new SinkError('another writer keeps moving the fence', { retriable: true })
   }

@@ -1,5 +1,9 @@
 import type { Fact, WindowsFact } from '../../actors/model/fact.ts'
 import type { RegionTotals, RegionWindow } from '../../actors/model/window.ts'
+import { SinkError } from '../sink.ts'
+import type { CopyStore } from './copy.ts'
+import { redisKey } from './keys.ts'
+import { FOREIGN, type WindowsPut } from './redis-store.ts'
 import type { WindowsChange } from './store.ts'
 
 /** The worked example of StreamPulse's sample: region 3's minute of 2025-08-17T22:44:00Z. */
@@ -56,4 +60,61 @@ export function sampleFact(offset: number, seed: number): WindowsFact {
 /** Facts of the messages from `first` to `last`. */
 export function sampleFacts(first: number, last: number, seed: number): Fact[] {
   return Array.from({ length: last - first + 1 }, (_, at) => sampleFact(first + at, seed))
+}
+
+/** Where a step of a copy stops, as a cut connection would, counted over the steps to come. */
+export type CopyFault = 'before' | 'after' | null
+
+type CopyState = Readonly<{
+  owner: string | null
+  fence: number
+  windows: ReadonlyMap<string, RegionWindow>
+}>
+
+const NOTHING: CopyState = { owner: null, fence: -1, windows: new Map() }
+
+/** A copy in memory that can forget: all of it, or what came last. One partition. */
+export class ForgetfulCopy implements CopyStore {
+  /** One a step that changes something: the first is taken off. */
+  readonly faults: CopyFault[] = []
+  #owner = ''
+  #states: CopyState[] = [NOTHING]
+
+  get state(): CopyState {
+    return this.#states.at(-1) ?? NOTHING
+  }
+
+  /** Goes back by so many steps. */
+  forget(steps: number): void {
+    this.#states = this.#states.slice(0, Math.max(1, this.#states.length - steps))
+  }
+
+  own(owner: string): void {
+    this.#owner = owner
+  }
+
+  async fence(): Promise<number> {
+    const { owner, fence } = this.state
+    return owner === null || owner === this.#owner ? fence : FOREIGN
+  }
+
+  async put({ fenceFrom, fenceTo, windows }: WindowsPut): Promise<boolean> {
+    if ((await this.fence()) !== fenceFrom) return false
+    const after = new Map(this.state.windows)
+    for (const { window } of windows) after.set(redisKey(window), window)
+    return this.#step({ owner: this.#owner, fence: fenceTo, windows: after }, true)
+  }
+
+  async clear(): Promise<void> {
+    this.#step(NOTHING, true)
+  }
+
+  #step<T>(state: CopyState, answer: T): T {
+    const fault = this.faults.shift() ?? null
+    const lost = new SinkError(`lost ${fault} the step`, { retriable: true })
+    if (fault === 'before') throw lost
+    this.#states.push(state)
+    if (fault === 'after') throw lost
+    return answer
+  }
 }
