@@ -33,7 +33,6 @@ const RESERVED: ReadonlyMap<string, string> = new Map([
     'MINIO_ENDPOINT',
     'MINIO_ACCESS_KEY',
     'MINIO_SECRET_KEY',
-    'REDIS_URL',
     'ROLES',
     'UPSTREAM_URL',
   ].map((name): [string, string] => [name, EMBEDDED_ONLY]),

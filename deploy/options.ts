@@ -13,6 +13,7 @@ export function gatewayOptions(config: Config): GatewayOptions {
       aheadMsMax: config.eventTimeFutureMaxMs,
       oldestMs: Date.parse(`${config.eventTimeOldest}T00:00:00Z`),
     },
+    tripTime: { ...GATEWAY_DEFAULTS.tripTime, aheadMsMax: config.tripFutureMaxMs },
     connectionsMax: config.maxConnections,
     pingsPerSecondMax: config.pingsPerSecondMax,
     viewersMax: config.viewersMax,

@@ -12,16 +12,17 @@ import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { openChdb } from '../sinks/clickhouse/chdb-engine.ts'
 import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
 import { ClickHouseHistory } from '../sinks/clickhouse/history.ts'
-import { CLICKHOUSE_LIMITS, ClickHouseSink } from '../sinks/clickhouse/sink.ts'
+import { ClickHouseSink } from '../sinks/clickhouse/sink.ts'
 import { bronzeLocation } from '../sinks/iceberg/bronze-table.ts'
-import { ICEBERG_LIMITS } from '../sinks/iceberg/sink.ts'
 import { WorkerIcebergSink } from '../sinks/iceberg/worker-sink.ts'
 import { joinedHistory } from '../sinks/joined-history.ts'
 import { MetricsBoard } from '../sinks/metrics/board.ts'
 import { MemoryMetricsStore } from '../sinks/metrics/memory-store.ts'
 import { MetricsSink } from '../sinks/metrics/sink.ts'
+import { bronzeLimits, silverLimits } from './batches.ts'
 import type { Config } from './settings.ts'
 import { openStream, type Stream } from './stream.ts'
+import { openTrips, type TripsStream } from './trips.ts'
 import { within } from './within.ts'
 
 /** The one partition of sessions in the embedded profile. */
@@ -33,18 +34,19 @@ export type PipelineOptions = Readonly<{
   config: Config
   log: Log
   telemetry: Telemetry
-  /** Hears every fact of sessions as it is made; of what a replay repeats, again. */
+  /** Hears every fact as it is made; of what a replay repeats, again. */
   listen: (fact: Fact) => void
   /** Why the process as a whole cannot take more now, or null. */
   overloaded?: () => string | null
   /** Called once the actors' states can be read, before anything is replayed. */
-  prepare?: (parts: PipelineParts) => void
+  prepare?: (parts: PipelineParts) => void | Promise<void>
 }>
 
 /** What stands once a pipeline is open. */
 export type PipelineParts = Readonly<{
   engine: ClickHouse
   sessions: Stream<SessionState, Ping>
+  trips: TripsStream
   board: MetricsBoard
 }>
 
@@ -64,19 +66,23 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const engine = await openEngine(config, log)
   const board = new MetricsBoard()
   const sessions = await openSessions(options, engine, board)
-  const parts = { engine, sessions, board }
-  options.prepare?.(parts)
-  const replayed = sessions.run()
+  const { telemetry, listen, overloaded = () => null } = options
+  const trips = await openTrips({ config, log, telemetry, engine, listen, overloaded })
+  const parts = { engine, sessions, trips, board }
+  await options.prepare?.(parts)
+  const replayed = Promise.all([sessions.run(), trips.run()])
   await within(replayed, REPLAY_ALONE_MS)
   // From here on nobody waits for it: a failure is a fault of the process, which ends by it.
   void replayed.then()
   await ensureBronzeView(engine, bronzeTable(config))
   return {
     ...parts,
-    flush: (which, withinMs) => within(sessions.flush(which), withinMs),
+    flush: (which, withinMs) =>
+      within(Promise.all([sessions.flush(which), trips.flush(which)]), withinMs),
     async stop(deadlineMs) {
       const endMs = systemClock.monotonicMs() + deadlineMs
-      const unflushed = await sessions.stop(endMs)
+      const stopped = await Promise.all([sessions.stop(endMs), trips.stop(endMs)])
+      const unflushed = stopped.flat()
       const leftMs = Math.max(0, endMs - systemClock.monotonicMs())
       const closed = await within(engine.close(), leftMs)
       return closed ? unflushed : [...unflushed, 'clickhouse']
@@ -111,16 +117,6 @@ async function openSessions(
     inlet: (partition) => ({ inlet: partition }),
     putAway: true,
   })
-}
-
-function bronzeLimits(config: Config): typeof ICEBERG_LIMITS {
-  const { icebergBatchRows: rowsMax, icebergBatchAgeMs: ageMsMax } = config
-  return { ...ICEBERG_LIMITS, rowsMax, ageMsMax }
-}
-
-function silverLimits(config: Config): typeof CLICKHOUSE_LIMITS {
-  const { clickhouseBatchRows: rowsMax, clickhouseBatchAgeMs: ageMsMax } = config
-  return { ...CLICKHOUSE_LIMITS, rowsMax, ageMsMax }
 }
 
 /** Where the bronze table lies in the data folder. */

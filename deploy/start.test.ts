@@ -109,8 +109,8 @@ describe('what stands on the command line', () => {
     [['--port', 'x'], {}, "orrery: PORT: expected a whole number 0–65535, received 'x'\n"],
     [
       [],
-      { REDIS_URL: 'redis://x' },
-      'orrery: REDIS_URL is set, but this version runs embedded only; unset it\n',
+      { UPSTREAM_URL: 'wss://x' },
+      'orrery: UPSTREAM_URL is set, but this version runs embedded only; unset it\n',
     ],
   ])('%o with %o is one line and exit 2', async (args, settings, line) => {
     expect(await run('start.ts', args, settings)).toEqual({ out: '', err: line, code: 2 })

@@ -1,4 +1,4 @@
-import type { FactTarget } from '../actors/kernel/partition.ts'
+import type { FactTarget } from '../actors/kernel/delivery.ts'
 import type { Fact, FrameFact } from '../actors/model/fact.ts'
 import type { SinkActor } from '../sinks/sink-actor.ts'
 

@@ -7,17 +7,20 @@ import { IngestHttp } from '../gateway/ingest-http.ts'
 import { Intake } from '../gateway/intake.ts'
 import { PINGS } from '../gateway/item-kind.ts'
 import { Keys } from '../gateway/keys.ts'
-import type { GatewayPorts, PartHealth, Process, TripsIngest } from '../gateway/ports.ts'
+import type { GatewayPorts } from '../gateway/ports.ts'
 import { startServer } from '../gateway/server.ts'
 import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { runConsoleQuery } from '../sinks/clickhouse/console.ts'
 import { ClickHouseReader } from '../sinks/clickhouse/reader.ts'
 import { migrate } from '../sinks/clickhouse/schema.ts'
+import { WindowHistory } from '../sinks/clickhouse/windows.ts'
 import type { MetricsKpis } from '../sinks/metrics/board.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { buildPages } from '../ui/build.ts'
 import { Demo } from './demo.ts'
+import { processOf } from './health.ts'
 import { EventLoopLag } from './lag.ts'
+import { LiveRegions, readRegionMap } from './live-regions.ts'
 import { Live } from './live.ts'
 import { NO_REGIONS, NO_REGIONS_PAGE } from './no-regions.ts'
 import { gatewayOptions } from './options.ts'
@@ -35,32 +38,43 @@ const FRESH_MS_MAX = 5_000
 export async function startOrrery(options: StartOptions): Promise<Running> {
   const { config, accounts, log, telemetry } = options
   const clock = systemClock
+  const regionMap = readRegionMap(config.regionsFile)
   const live = new Live(clock, telemetry, log)
+  const liveRegions = new LiveRegions(clock, telemetry)
   const lag = new EventLoopLag({ clock, telemetry, limitMs: config.eventLoopLagMsMax })
   const pagesBuilt = buildPages(config.tilesUrl === '' ? {} : { tilesUrl: config.tilesUrl })
   const pipeline = await openPipeline({
     ...{ config, log, telemetry },
-    listen: (fact) => live.accept(fact),
+    listen: (fact) => {
+      live.accept(fact)
+      liveRegions.accept(fact)
+    },
     overloaded: () => lag.overloaded(),
-    prepare: ({ sessions, board }) =>
+    async prepare({ sessions, trips, board }) {
       live.restore({
         ...{ ...sessions, board },
         accepted: () => sessions.intake.acceptedCount,
         completeUpToMs: () => completeUpToMs(sessions),
         ackMs: telemetry.histogram('orrery_ack_ms', ''),
         queryableMs: sessions.silver.queryableMs,
-      }),
+      })
+      await liveRegions.restore(trips.windows)
+    },
   })
   const { intake } = pipeline.sessions
   const demo = new Demo({ offer: intake.offer.bind(intake), clock, log })
   const ports: GatewayPorts = {
     ...{ accounts, clock, log, telemetry },
     ingest: intake,
-    trips: noTrips,
-    ...NO_REGIONS,
+    trips: pipeline.trips.intake,
+    regionsFeed: liveRegions,
+    regionMap,
+    windows: pipeline.trips.windows,
+    windowHistory: NO_REGIONS.windowHistory,
+    deliveries: NO_REGIONS.deliveries,
     feed: live,
     reader: new ClickHouseReader(pipeline.engine),
-    process: processOf(pipeline, demo, lag),
+    process: processOf(pipeline, demo, lag, config.redisUrl),
     pages: { ...NO_REGIONS_PAGE, ...(await pagesBuilt) },
     metrics: { text: () => prometheusText(telemetry) },
   }
@@ -88,6 +102,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   )
   showCounts(telemetry, pipeline)
   live.start()
+  liveRegions.start()
   lag.start()
   demo.set(options.demo)
   const shown = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host
@@ -99,6 +114,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
       demo.set(false)
       await Promise.all([server.stop(), control.stop()])
       live.stop()
+      liveRegions.stop()
       lag.stop()
       const unflushed = await pipeline.stop(Math.max(0, endMs - clock.monotonicMs()))
       return { clean: unflushed.length === 0, unflushed }
@@ -149,56 +165,6 @@ export async function openLocalSql(config: Config, log: Log) {
 async function freshQuery(pipeline: Pipeline, sql: string, format: string): Promise<Uint8Array> {
   await pipeline.flush(/\bbronze\b/i.test(sql) ? 'all' : 'silver', FRESH_MS_MAX)
   return runConsoleQuery({ engine: pipeline.engine, sql, format })
-}
-
-const NO_TRIPS = {
-  ok: false,
-  code: 'unavailable',
-  message: 'this server takes no trips',
-  retryAfterMs: 60_000,
-} as const
-
-/** The way in for trips while there is nothing behind it. */
-const noTrips: TripsIngest = {
-  offer: (_offer, done) => done(NO_TRIPS),
-  refusal: () => NO_TRIPS,
-  flush: (_source, _receivedMs, done) => done(NO_TRIPS),
-}
-
-function processOf(pipeline: Pipeline, demo: Demo, lag: EventLoopLag): Process {
-  const { journal, bronze, silver, metrics } = pipeline.sessions
-  return {
-    health: () => ({
-      journal: journalHealth(journal.refusing),
-      actors: actorsHealth(pipeline.sessions),
-      bronze: bronze.health(),
-      silver: silver.health(),
-      metrics: metrics.health(),
-      eventLoop: lag.health(),
-    }),
-    notReady: () => {
-      const { refusing } = journal
-      return refusing === null || refusing === 'busy' ? null : `the journal is ${refusing}`
-    },
-    demoRunning: () => demo.running,
-    setDemo: (running) => demo.set(running),
-    queryable: (withinMs) => pipeline.flush('silver', withinMs),
-  }
-}
-
-function actorsHealth({ directory, partition, replay }: Pipeline['sessions']): PartHealth {
-  const detail = `${directory.awake} awake, ${partition.backlog} pings waiting`
-  if (replay.behind === 0) return { status: 'healthy', detail }
-  return { status: 'degraded', detail: `${detail}, ${replay.behind} to replay from the journal` }
-}
-
-function journalHealth(refusing: Pipeline['sessions']['journal']['refusing']): PartHealth {
-  if (refusing === null) return { status: 'healthy', detail: 'takes pings' }
-  if (refusing === 'busy')
-    return { status: 'degraded', detail: 'the disk is behind: senders are told busy' }
-  const detail =
-    refusing === 'full' ? 'no space left: nothing is taken' : `the journal is ${refusing}`
-  return { status: 'unhealthy', detail }
 }
 
 /** The counts of the metrics store, for who scrapes. */

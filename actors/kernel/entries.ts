@@ -2,9 +2,9 @@ import type { DeadLetter, DeadLetterFact, FrameFact, Retry, RetryFact } from '..
 import { frameValues } from '../model/frame.ts'
 import type { Offer } from '../model/offer.ts'
 import type { Tide, TimerMessage } from './behavior.ts'
+import type { Delivery } from './delivery.ts'
 import { OrreryError } from './errors.ts'
 import type { JournalEntry, JournalRecord } from './journal.ts'
-import type { Delivery } from './partition.ts'
 
 const decoder = new TextDecoder()
 const LINE_FEED = 10

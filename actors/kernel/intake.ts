@@ -2,6 +2,7 @@ import type { DeadLetter, Retry } from '../model/fact.ts'
 import type { NotTaken, Offer, OfferOutcome } from '../model/offer.ts'
 import type { TimerMessage } from './behavior.ts'
 import type { Clock } from './clock.ts'
+import type { Delivery } from './delivery.ts'
 import {
   deadLetterEntry,
   deliveryOf,
@@ -13,7 +14,6 @@ import {
   timerEntry,
 } from './entries.ts'
 import type { AppendOutcome, Journal } from './journal.ts'
-import type { Delivery } from './partition.ts'
 import type { Histogram, Telemetry } from './telemetry.ts'
 
 /** Where committed entries go on to: the partition, or who stands before it. */

@@ -4,10 +4,10 @@ import type { Fact, PingsFact } from '../model/fact.ts'
 import type { HistoryPage, HistoryRequest } from '../model/history.ts'
 import type { Behavior } from './behavior.ts'
 import { VirtualClock } from './clock.ts'
+import type { FactTarget } from './delivery.ts'
 import { Directory } from './directory.ts'
 import { MemoryStateStore } from './memory-state-store.ts'
 import { Partition } from './partition.ts'
-import type { FactTarget } from './partition.ts'
 import { silentLog, Telemetry } from './telemetry.ts'
 
 type Message = Readonly<{ to: string; say: string }>

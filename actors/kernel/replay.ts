@@ -1,9 +1,9 @@
 import type { Clock } from './clock.ts'
+import type { Delivery } from './delivery.ts'
 import { deliveryOf, type FrameKind } from './entries.ts'
 import { OrreryError } from './errors.ts'
 import type { Inlet } from './intake.ts'
 import type { Journal, JournalRecord } from './journal.ts'
-import type { Delivery } from './partition.ts'
 import type { RecoveryPlan } from './recover.ts'
 import type { Log } from './telemetry.ts'
 

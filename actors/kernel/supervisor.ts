@@ -2,9 +2,9 @@ import type { DeadLetterFact } from '../model/fact.ts'
 import { messageText } from '../model/frame.ts'
 import type { Behavior, Step, Turn } from './behavior.ts'
 import type { Cell, Letter } from './cell.ts'
+import type { FactTarget } from './delivery.ts'
 import type { Directory } from './directory.ts'
 import { messageOf, OrreryError } from './errors.ts'
-import type { FactTarget } from './partition.ts'
 import type { Log, Telemetry } from './telemetry.ts'
 
 type SupervisorOptions<State, Message, Page> = Readonly<{

@@ -4,9 +4,10 @@ import type { AlertFact, Fact, PingsFact } from '../model/fact.ts'
 import type { HistoryPage } from '../model/history.ts'
 import type { Behavior, Tide } from './behavior.ts'
 import { VirtualClock } from './clock.ts'
+import type { FactTarget } from './delivery.ts'
 import { Directory } from './directory.ts'
 import { MemoryStateStore } from './memory-state-store.ts'
-import { type FactTarget, Partition } from './partition.ts'
+import { Partition } from './partition.ts'
 import { silentLog, Telemetry } from './telemetry.ts'
 
 type Message = Readonly<{ to: string; say: string }>

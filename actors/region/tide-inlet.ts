@@ -1,5 +1,5 @@
+import type { Delivery } from '../kernel/delivery.ts'
 import type { Inlet } from '../kernel/intake.ts'
-import type { Delivery } from '../kernel/partition.ts'
 import type { Trip } from '../model/trip.ts'
 import type { TripArrival } from './arrival.ts'
 import { TideGauge } from './tide-gauge.ts'

@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
 
 import { VirtualClock } from '../kernel/clock.ts'
+import type { Delivery } from '../kernel/delivery.ts'
 import { Intake } from '../kernel/intake.ts'
 import { MemoryJournal } from '../kernel/memory-journal.ts'
-import type { Delivery } from '../kernel/partition.ts'
 import { Telemetry } from '../kernel/telemetry.ts'
 import type { Offer, OfferOutcome } from '../model/offer.ts'
 import type { Ping } from '../model/ping.ts'

@@ -1,0 +1,93 @@
+import { mkdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { systemClock } from '../actors/kernel/clock.ts'
+import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
+import { type Fact, TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
+import type { TripsPage } from '../actors/model/history.ts'
+import type { Trip } from '../actors/model/trip.ts'
+import type { TripArrival } from '../actors/region/arrival.ts'
+import { regionBehavior } from '../actors/region/behavior.ts'
+import { TRIPS } from '../actors/region/frames.ts'
+import type { RegionState } from '../actors/region/state.ts'
+import { TideInlet } from '../actors/region/tide-inlet.ts'
+import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
+import { ClickHouseSink } from '../sinks/clickhouse/sink.ts'
+import { ClickHouseTripHistory } from '../sinks/clickhouse/trip-history.ts'
+import { WorkerIcebergSink } from '../sinks/iceberg/worker-sink.ts'
+import { joinedTripHistory } from '../sinks/joined-history.ts'
+import { WindowsCopy } from '../sinks/windows/copy.ts'
+import { MemoryWindowStore } from '../sinks/windows/memory-store.ts'
+import { RedisWindowStore } from '../sinks/windows/redis-store.ts'
+import { WindowsSink } from '../sinks/windows/sink.ts'
+import { bronzeLimits, silverLimits } from './batches.ts'
+import type { Config } from './settings.ts'
+import { openStream, type Stream } from './stream.ts'
+
+/** The one partition of trips in the embedded profile. */
+export const TRIPS_PARTITION = TRIPS_PARTITION_FIRST
+
+export type TripsOptions = Readonly<{
+  config: Config
+  log: Log
+  telemetry: Telemetry
+  engine: ClickHouse
+  /** Hears every fact of trips as it is made; of what a replay repeats, again. */
+  listen: (fact: Fact) => void
+  overloaded: () => string | null
+}>
+
+/** The stream of trips, and the windows that it serves. */
+export type TripsStream = Stream<RegionState, Trip, TripArrival, TripsPage> &
+  Readonly<{
+    windows: MemoryWindowStore
+    /** Why Redis is behind, or null. */
+    redisTrouble: () => string | null
+  }>
+
+/** Opens the trips' journal, region actors and stores, beside those of the sessions. */
+export async function openTrips(options: TripsOptions): Promise<TripsStream> {
+  const { config, log, engine, listen, overloaded } = options
+  const clock = systemClock
+  await mkdir(join(config.dataDir, 'trips'), { recursive: true, mode: 0o700 })
+  const warehouse = await realpath(join(config.dataDir, 'bronze'))
+  const telemetry = options.telemetry.labelled({ stream: 'trips' })
+  const held: { windows?: MemoryWindowStore; sink?: WindowsSink } = {}
+  const stream = await openStream<RegionState, Trip, TripArrival, TripsPage>({
+    ...{ config, log, telemetry, listen, overloaded },
+    partition: TRIPS_PARTITION,
+    journalDirectory: join('trips', 'journal'),
+    statesPath: join('trips', 'state.db'),
+    frames: TRIPS,
+    behavior: regionBehavior({ allowedLatenessMs: config.allowedLatenessMs }),
+    idOf: ({ trip }) => String(trip.regionId),
+    sinks: async (states) => {
+      held.windows = new MemoryWindowStore(states, { clock, ttlMs: config.windowsTtlS * 1_000 })
+      held.sink = windowsSink(config, log, held.windows)
+      const bronze = { ...{ warehouse, clock, log }, table: 'trips' } as const
+      return {
+        bronze: new WorkerIcebergSink({ ...bronze, limits: bronzeLimits(config) }),
+        silver: new ClickHouseSink(engine, silverLimits(config)),
+        metrics: held.sink,
+      }
+    },
+    history: (silver) => joinedTripHistory(new ClickHouseTripHistory(engine), silver),
+    inlet: (partition, note) => {
+      const inlet = new TideInlet(partition, note, config.watermarkDelayMs)
+      return { inlet, note: (offset) => inlet.noteAt(offset) }
+    },
+    putAway: false,
+  })
+  const { windows, sink } = held
+  if (!windows || !sink) throw new TypeError('a stream opens its sinks')
+  return { ...stream, windows, redisTrouble: () => sink.trouble }
+}
+
+function windowsSink(config: Config, log: Log, ledger: MemoryWindowStore): WindowsSink {
+  const clock = systemClock
+  if (config.redisUrl === '') return new WindowsSink({ store: ledger, clock })
+  const ttlMs = config.windowsTtlS * 1_000
+  const store = new RedisWindowStore({ url: config.redisUrl, clock, ttlMs })
+  const copy = new WindowsCopy({ ledger, store, clock, log })
+  return new WindowsSink({ store: ledger, copy, clock })
+}
