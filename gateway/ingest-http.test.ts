@@ -227,6 +227,17 @@ test('a large body of lines is one message, refused lines found at their places'
   expect(ingest.offers).toHaveLength(1)
 })
 
+test('empty lines at the end of a large body are nothing, wherever it is cut', async () => {
+  const { ingest, post } = open()
+  // The last line passes the first window's end, so that the empty lines are alone in the next.
+  const short = Array.from({ length: 400 }, () => text()).join('\n')
+  const line = text({ route_name: 'x'.repeat(10_000) })
+  const lines = `${short}\n${Array.from({ length: 8 }, () => line).join('\n')}`
+  const answer = await post(`${lines}\n\n \n`, NDJSON)
+  expect(answer.body).toEqual({ accepted: 408, refused: [], refusedCount: 0 })
+  expect(ingest.offers).toHaveLength(1)
+})
+
 test('a large good body is passed on as it came', async () => {
   const { ingest, post } = open()
   const body = new TextEncoder().encode(Array.from({ length: 2_000 }, () => text()).join('\n'))

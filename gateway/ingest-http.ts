@@ -9,7 +9,7 @@ import { keyOfHeaders, type Keys } from './keys.ts'
 import { ByteBudget } from './limits.ts'
 import { type AnyMessage, type Message, type RefusedItem, refuseUnread } from './message.ts'
 import type { NotTaken, OfferOutcome } from './ports.ts'
-import { empty, tooMany, tooManyRefused } from './refusals.ts'
+import { empty, noHead, tooMany, tooManyRefused } from './refusals.ts'
 import { countsText } from './replies.ts'
 
 const TYPES = new Set([
@@ -54,8 +54,11 @@ export class IngestHttp<Item = Ping> {
   /** Answers a request of a sender that is known already. */
   async postAs(source: string, request: Request): Promise<Response> {
     const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
-    if (!TYPES.has(type ?? '') && !(type === 'text/csv' && this.#intake.kind.columns)) {
-      const message = `Content-Type ${type} is not understood; application/x-ndjson and application/json are`
+    const { columns } = this.#intake.kind
+    const isTable = type === 'text/csv' && columns !== null
+    if (!TYPES.has(type ?? '') && !isTable) {
+      const understood = `application/x-ndjson${columns ? ', text/csv' : ''} and application/json`
+      const message = `Content-Type ${type} is not understood; ${understood} are`
       return errorResponse(415, 'unsupported_type', message)
     }
     const sender = this.#intake.sender(source)
@@ -64,7 +67,11 @@ export class IngestHttp<Item = Ping> {
     const body = await readBody(request, this.#bodies, this.#clock, this.#intake.options)
     if (!body.ok) return body.response
     try {
-      const message = await this.#read(withoutMark(body.bytes), sender)
+      const bytes = withoutMark(body.bytes)
+      const message =
+        isTable && firstByte(bytes) !== undefined && !this.#headLine(bytes)
+          ? refuseUnread(bytes, noHead(Object.keys(columns)), this.#intake.receipt(sender))
+          : await this.#read(bytes, sender)
       const countDuplicates = new URL(request.url).searchParams.get('duplicates') === 'count'
       const outcome = await new Promise<OfferOutcome>((done) => {
         this.#intake.offer(message, sender, done, countDuplicates)
@@ -90,6 +97,10 @@ export class IngestHttp<Item = Ping> {
     for (let start = 0; start < bytes.byteLength;) {
       const end = windowEnd(bytes, start)
       const window = bytes.subarray(start, end)
+      if (start > 0 && firstByte(window) === undefined) {
+        start = end
+        continue
+      }
       const message = this.#intake.read(
         head && start > 0 ? Buffer.concat([head, window]) : window,
         sender,

@@ -23,6 +23,13 @@ export function notJson(text: string, why: string): Refusal {
   return { code: 'invalid_json', path: '', expected: 'JSON', received, message }
 }
 
+/** A table whose first line is none. */
+export function noHead(columns: readonly string[]): Refusal {
+  const expected = `a first line that names ${columns.join()}`
+  const message = `expected ${expected}, received another`
+  return { code: 'invalid_csv', path: '', expected, received: 'another', message }
+}
+
 /** The refusal of what is larger than it may be. */
 export function tooLarge(bytesMax: number, bytes: number, what: string): Refusal {
   const expected = `${what} of at most ${bytesMax} bytes`

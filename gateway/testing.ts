@@ -69,14 +69,17 @@ export class TestIngest<Item = Ping> implements Ingest<Item> {
   }
 }
 
-/** The same for trips; a flush is kept and answered as `flushOutcome` says. */
+/** The same for trips; flushes are kept. */
 export class TestTripsIngest extends TestIngest<Trip> implements TripsIngest {
   readonly flushes: Readonly<{ source: string; receivedMs: number }>[] = []
-  flushOutcome: OfferOutcome = { ok: true, duplicates: null }
+  /** What a flush gets at once; null holds it until `releaseFlush`. */
+  flushOutcome: OfferOutcome | null = { ok: true, duplicates: null }
+  releaseFlush = (): void => {}
 
   flush(source: string, receivedMs: number, done: (outcome: OfferOutcome) => void): void {
     this.flushes.push({ source, receivedMs })
-    done(this.flushOutcome)
+    if (this.flushOutcome) done(this.flushOutcome)
+    else this.releaseFlush = () => done({ ok: true, duplicates: null })
   }
 }
 

@@ -235,12 +235,19 @@ describe('a table of trips', () => {
 
   test('without rows is empty, and bytes that are no text spoil their row alone', async () => {
     const { trips, post } = open()
-    expect((await post(`${HEAD}\n`, CSV)).body.error.code).toBe('empty')
+    for (const nothing of ['', '\n', `${HEAD}\n`]) {
+      expect((await post(nothing, CSV)).body.error.code).toBe('empty')
+    }
+    const headless = await post(MALFORMED[0][0], CSV)
+    expect(headless.body.error).toMatchObject({
+      code: 'invalid_csv',
+      message: expect.stringContaining(`a first line that names ${HEAD}`),
+    })
     const row = bytes(`\n${MALFORMED[0][0]}`)
     const spoilt = Buffer.concat([bytes(HEAD), row, row.with(3, 0xff), row])
     const { body } = await post(spoilt, CSV)
     expect(body).toMatchObject({ accepted: 2, refused: [{ index: 1, code: 'invalid_utf8' }] })
-    expect(trips.offers[1]?.deadLetters[0]?.raw).toEqual(
+    expect(trips.offers.at(-1)?.deadLetters[0]?.raw).toEqual(
       Buffer.concat([bytes(HEAD), row.with(3, 0xff)]),
     )
   })
@@ -275,7 +282,15 @@ describe('POST /ingest/trips/flush', () => {
   test('is answered when it has been handled', async () => {
     const clock = new VirtualClock(Date.parse('2026-01-01T00:00:00Z'))
     const { trips, post } = open({}, { clock })
-    const { status, body } = await post('', {}, '/ingest/trips/flush')
+    trips.flushOutcome = null
+    const answer = post('', {}, '/ingest/trips/flush')
+    const first = await Promise.race([
+      answer,
+      new Promise((resolve) => setImmediate(resolve, 'no')),
+    ])
+    expect(first).toBe('no')
+    trips.releaseFlush()
+    const { status, body } = await answer
     expect([status, body]).toEqual([200, { flushed: true }])
     expect(trips.flushes).toEqual([{ source: TEST_SOURCE, receivedMs: clock.nowMs() }])
   })
