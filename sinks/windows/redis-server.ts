@@ -9,9 +9,13 @@ export const REDIS_SERVER = '/usr/bin/redis-server'
 export class RedisServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'orrery-redis-'))
   readonly url = `redis+unix://${join(this.folder, 'redis.sock')}`
-  /** On the loopback interface: a password goes in a URL of this kind only. */
-  readonly port = freePort()
+  /** On the loopback interface, when asked for: a password goes in a URL of this kind only. 0 for none. */
+  readonly port: number
   #server: Bun.Subprocess | null = null
+
+  constructor(options: Readonly<{ tcp?: boolean }> = {}) {
+    this.port = options.tcp ? freePort() : 0
+  }
 
   /** Starts it over whatever its folder holds, and waits until it answers. */
   async start(...more: readonly string[]): Promise<void> {
