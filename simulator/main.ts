@@ -8,6 +8,7 @@ import { parseSimulateOptions, SIMULATE_HELP, type SimulateOptions, UsageError }
 import { noRecord, openRecord } from './record.ts'
 import { Simulation, type SimulationState } from './simulation.ts'
 import { describeSummary } from './tally.ts'
+import { runTrips } from './trips-command.ts'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
@@ -19,6 +20,7 @@ const LINES_MS = 5_000
 
 /** `bun run simulate`: returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
+  if (args[0] === 'trips') return runTrips(args.slice(1), process.env)
   const options = parseSimulateOptions(args, process.env, Date.now())
   if (!options) {
     process.stdout.write(`${SIMULATE_HELP}\n`)

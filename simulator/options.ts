@@ -26,6 +26,7 @@ export const SIMULATE_HELP = `Usage: bun run simulate [options]
 
 Drives vehicles through the city and sends their pings over WebSockets, as PacketPulse's simulator
 did. What was not acknowledged is sent again after a cut. Ctrl-C ends it and prints the sums.
+\`bun run simulate trips\` makes taxi trips instead; see its own --help.
 
   --url URL          server's socket (default ws://localhost:8000/ws)
   --key KEY          ingest key (default: API_KEY; else asked from the server that runs on DATA_DIR)
@@ -133,14 +134,16 @@ function checkUrl(text: string): string {
   return url.href
 }
 
-function number(name: string, text: string, min: number, max: number): number {
+/** The number that an option gives, or a UsageError. */
+export function number(name: string, text: string, min: number, max: number): number {
   const value = Number(text)
   if (text.trim() === '' || !(value >= min && value <= max))
     throw new UsageError(`--${name} is "${text}": a number from ${min} to ${max} is needed`)
   return value
 }
 
-function wholeNumber(name: string, text: string, min: number, max: number): number {
+/** The same without a fraction. */
+export function wholeNumber(name: string, text: string, min: number, max: number): number {
   const value = number(name, text, min, max)
   if (!Number.isInteger(value)) throw new UsageError(`--${name} is "${text}": no fraction, please`)
   return value
