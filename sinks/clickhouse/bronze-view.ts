@@ -5,15 +5,21 @@ import { OrreryError } from '../../actors/kernel/errors.ts'
 import type { ClickHouse } from './engine.ts'
 import { sqlText } from './sql-text.ts'
 
-/** Name of the view over bronze. */
+/** Views over bronze, by the names of the Iceberg tables: raw pings, and raw trips. */
 export const BRONZE_VIEW = 'bronze.raw_delivery_data'
+export const BRONZE_TRIPS_VIEW = 'bronze.trips'
+type BronzeView = typeof BRONZE_VIEW | typeof BRONZE_TRIPS_VIEW
 
 /**
- * Makes `bronze.raw_delivery_data`, a view over a local Iceberg table at its newest snapshot, or brings it
- * to the table's present columns. False when there is no table at that path yet. The table must lie under
- * the process's working directory.
+ * Makes a view over a local Iceberg table at its newest snapshot, or brings it to the table's present
+ * columns. False when there is no table at that path yet. The table must lie under the process's working
+ * directory.
  */
-export async function ensureBronzeView(engine: ClickHouse, tablePath: string): Promise<boolean> {
+export async function ensureBronzeView(
+  engine: ClickHouse,
+  tablePath: string,
+  view: BronzeView = BRONZE_VIEW,
+): Promise<boolean> {
   const columns = await readColumns(resolve(tablePath))
   if (!columns) return false
   const declared = columns.map(({ name, type }) => `${quoted(name)} ${type}`).join(', ')
@@ -22,7 +28,7 @@ export async function ensureBronzeView(engine: ClickHouse, tablePath: string): P
   // The engine's user may not read files. SQL SECURITY NONE lifts that for this one path; then the
   // columns must be declared, since asking the files for them would need the right that is missing.
   await engine.command(
-    `CREATE OR REPLACE VIEW ${BRONZE_VIEW} (${declared}) SQL SECURITY NONE AS ` +
+    `CREATE OR REPLACE VIEW ${view} (${declared}) SQL SECURITY NONE AS ` +
       `SELECT ${selected} FROM icebergLocal(${sqlText(resolve(tablePath))})`,
   )
   return true

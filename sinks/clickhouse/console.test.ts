@@ -61,6 +61,14 @@ describe('the console answers', () => {
     ["SELECT uniq(status) FROM session_movements WHERE status IN ('started', 'completed')", '2\n'],
     ['FROM session_movements SELECT count()', '30\n'],
     ['EXISTS TABLE session_movements', '1\n'],
+    ['SELECT count() FROM trips', '5\n'],
+    ['SELECT countDistinct(region_id), max(window_size_s) FROM region_windows', '5\t3600\n'],
+    [
+      'SELECT final, revision, late_count FROM region_windows WHERE region_id = 8 AND window_size_s = 60',
+      'true\t2\t1\n',
+    ],
+    ['SELECT sum(trips) > 0 FROM region_late', '1\n'],
+    ["SHOW TABLES LIKE 'region_w%'", 'region_window_versions\nregion_windows\n'],
     ["SHOW TABLES LIKE 'session_m%'", 'session_movements\n'],
     ['SELECT max(x) FROM generateSeries(1, 4) AS t(x)', ''],
   ]
@@ -149,6 +157,8 @@ describe('the console refuses', () => {
     () => `INSERT INTO FUNCTION file('${outFile()}', 'CSV') SELECT 1`,
     () => "INSERT INTO session_alerts (session_id) VALUES ('x')",
     () => 'TRUNCATE TABLE session_movements',
+    () => 'TRUNCATE TABLE trips',
+    () => 'DROP VIEW region_windows',
     () => 'DROP TABLE session_movements',
     () => 'ALTER TABLE session_movements DELETE WHERE 1',
     () => 'CREATE TABLE evil (a Int8) ENGINE = MergeTree ORDER BY a',

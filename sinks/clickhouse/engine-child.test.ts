@@ -35,7 +35,8 @@ describe('bronze', () => {
       'timestamp\tDateTime64(6',
       'event_date\tDate32',
     ]
-    const [none, made, again, sums, day, gap, described, shown, direct] = await run('view')
+    const [none, made, again, sums, day, gap, described, shown, direct, ...trips] =
+      await run('view')
     expect([none, made, again]).toEqual([false, true, true])
     expect(sums).toBe('3000\t1124623.75\t2026-11-21 00:00:00.000000\n')
     expect(day).toBe('1440\n')
@@ -43,6 +44,7 @@ describe('bronze', () => {
     for (const column of columns) expect(described).toContain(column)
     expect(shown).toBe('raw_delivery_data\n')
     expect(direct).toContain('icebergLocal is not allowed')
+    expect(trips).toEqual([false, true, '3000\n', 'raw_delivery_data\ntrips\n'])
     await rm(join(folder, 'maker'), { recursive: true })
     await rm(join(folder, 'bronze'), { recursive: true })
     await run('iceberg twice')
@@ -75,7 +77,7 @@ describe('a killed process', () => {
       child.kill('SIGKILL')
       await child.exited
       const said = linesOf(text.slice(0, text.lastIndexOf('\n') + 1))
-      const [acknowledged, movements, deadLetters] = await run('count')
+      const [acknowledged, movements, deadLetters, trips, windows, late] = await run('count')
       expect(Number(acknowledged)).toBeGreaterThanOrEqual(Number(said.at(-1)))
       const [rows, distinct, last = -1] = numbersOf(movements)
       expect(rows).toBe(last + 1)
@@ -83,6 +85,14 @@ describe('a killed process', () => {
       expect(last).toBeGreaterThanOrEqual(Number(acknowledged))
       const [letters, distinctLetters] = numbersOf(deadLetters)
       expect(letters).toBe(distinctLetters ?? -1)
+      const [tripRows = 0, distinctTrips] = numbersOf(trips)
+      expect(tripRows).toBeGreaterThan(0)
+      expect(tripRows).toBe(distinctTrips ?? -1)
+      // Four windows of each offset that has a trip.
+      expect(numbersOf(windows)[0]).toBe(4 * (numbersOf(windows)[1] ?? 0))
+      const [marks = 0, distinctMarks] = numbersOf(late)
+      expect(marks).toBeGreaterThan(0)
+      expect(marks).toBe(distinctMarks ?? -1)
     }
   })
 })

@@ -2,9 +2,10 @@ import { Session } from 'chdb'
 
 import { jsonLog } from '../../actors/kernel/telemetry.ts'
 import { batchOf, signal } from '../conformance-bench.ts'
-import { ensureBronzeView } from './bronze-view.ts'
+import { BRONZE_TRIPS_VIEW, ensureBronzeView } from './bronze-view.ts'
 import { openChdb } from './chdb-engine.ts'
 import { runConsoleQuery } from './console.ts'
+import type { ClickHouse } from './engine.ts'
 import { sampleFacts } from './fact-samples.ts'
 import { ClickHouseSink } from './sink.ts'
 
@@ -59,10 +60,18 @@ async function viewBronze(): Promise<void> {
     'SHOW TABLES FROM bronze',
     `SELECT count() FROM icebergLocal('${folder}/bronze/raw')`,
   ]) {
-    const answer = runConsoleQuery({ engine, sql, format: 'TSV' })
-    say(await answer.then((bytes) => Buffer.from(bytes).toString(), String))
+    await tell(engine, sql)
   }
+  say(await ensureBronzeView(engine, `${folder}/bronze/nothing`, BRONZE_TRIPS_VIEW))
+  say(await ensureBronzeView(engine, `${folder}/bronze/raw`, BRONZE_TRIPS_VIEW))
+  await tell(engine, 'SELECT count() FROM bronze.trips')
+  await tell(engine, 'SHOW TABLES FROM bronze')
   await engine.close()
+}
+
+async function tell(engine: ClickHouse, sql: string): Promise<void> {
+  const answer = runConsoleQuery({ engine, sql, format: 'TSV' })
+  say(await answer.then((bytes) => Buffer.from(bytes).toString(), String))
 }
 
 /** Writes batches and says which are acknowledged, until it is killed. */
@@ -84,10 +93,12 @@ async function writeForEver(): Promise<void> {
 async function count(): Promise<void> {
   const engine = await open()
   say(await new ClickHouseSink(engine).open(0, signal()))
-  for (const table of ['session_movements', 'dead_letters']) {
+  for (const table of ['session_movements', 'dead_letters', 'trips', 'region_windows']) {
     const sql = `SELECT count(), countDistinct(offset), max(offset) FROM ${table}`
     say((await engine.query(sql))[0]?.map(Number))
   }
+  const marks = 'SELECT count(), uniqExact(offset, part, mark), max(offset) FROM region_late'
+  say((await engine.query(marks))[0]?.map(Number))
   await engine.close()
 }
 

@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
-import { type DeadLetterFilter, deadLetterId } from '../../actors/model/dead-letter.ts'
-import type { DeadLetterFact, FactName, HeaderFact, StatusFact } from '../../actors/model/fact.ts'
+import {
+  type DeadLetterFilter,
+  deadLetterId,
+  parseDeadLetterId,
+} from '../../actors/model/dead-letter.ts'
+import {
+  type DeadLetterFact,
+  type FactName,
+  type HeaderFact,
+  type StatusFact,
+  TRIPS_PARTITION_FIRST,
+} from '../../actors/model/fact.ts'
 import { batchOf, signal } from '../conformance-bench.ts'
 import type { ClickHouse } from './engine.ts'
 import { sampleMovement, sampleRetry } from './fact-samples.ts'
@@ -275,6 +285,43 @@ describe('dead letters read again', () => {
     })
     expect((await letters.deadLetter(nameAt(11)))?.done).toBeNull()
     expect(await letters.deadLetter(nameAt(15))).toBeNull()
+  })
+})
+
+describe('dead letters of trips', () => {
+  test('are listed, paged, counted and retried beside those of pings', async () => {
+    const own = await openTestClickHouse()
+    const letters = new ClickHouseReader(own)
+    const partition = TRIPS_PARTITION_FIRST
+    const name = { partition, offset: 3, part: 2 }
+    const trip = { ...deadLetter(3, 'invalid_trip', Buffer.from('{"fare":-1}')), ...name }
+    const other = { ...deadLetter(4, 'invalid_trip', Buffer.from('x')), partition: partition + 2 }
+    const ping = deadLetter(3, 'invalid_ping', Buffer.from('{}'))
+    const retry = sampleRetry({ partition, offset: 9, letter: name, receivedMs: MS + 50 })
+    for (const facts of [[ping], [trip, retry], [other]]) {
+      const sink = new ClickHouseSink(own)
+      const of = facts[0]?.partition ?? 0
+      await sink.open(of, signal())
+      const batch = { id: `${of}:0-9`, partition: of, offsetFirst: 0, offsetLast: 9, rows: facts }
+      await sink.write(batch, signal())
+    }
+    const listed = await letters.deadLetters({ limit: 9 })
+    expect(listed?.map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['1002-4-0', null],
+      ['1000-3-2', 'accepted'],
+      ['0-3-0', null],
+    ])
+    const before = parseDeadLetterId('1000-3-2')
+    expect(before).toEqual(name)
+    const older = await letters.deadLetters({ limit: 9, before: before ?? name })
+    expect(older?.map(({ id }) => id)).toEqual(['0-3-0'])
+    expect(await letters.deadLetterCounts({})).toEqual({ invalid_trip: 2, invalid_ping: 1 })
+    expect((await letters.deadLetter(name))?.done).toEqual({ outcome: 'accepted', atMs: MS + 50 })
+    const after = { partition: 0, offset: 3, part: 0 }
+    const open = await letters.openDeadLetters({ limit: 9, after })
+    expect(open.map((letter) => deadLetterId(letter.name))).toEqual(['1002-4-0'])
+    expect(await letters.countOpenDeadLetters({})).toEqual({ open: 2, cut: 0 })
+    await own.close()
   })
 })
 
