@@ -145,6 +145,27 @@ test('of a window’s rows in one batch only the last is written', async () => {
   ).toEqual([[2]])
 })
 
+test('more windows than are encoded at once are all written', async () => {
+  const where = { partition: TRIPS_PARTITION_FIRST + 902, regionId: 92 }
+  const sink = new ClickHouseSink(engine)
+  await sink.open(where.partition, signal())
+  const windows = Array.from({ length: 9_001 }, (_, at) =>
+    sampleWindow({ regionId: 92, startMs: START_MS + at * 60_000, tripCount: at }),
+  )
+  const rows = [
+    sampleWindows({ ...where, offset: 0, windows }),
+    sampleWindows({ ...where, offset: 1, windows: windows.slice(4_000, 4_001) }),
+  ]
+  const batch = { id: 'z', partition: where.partition, offsetFirst: 0, offsetLast: 1, rows }
+  await sink.write(batch, signal())
+  expect(
+    await engine.query(
+      'SELECT count(), uniqExact(window_start), sum(trip_count), countIf(`offset` = 1) ' +
+        'FROM region_window_versions WHERE region_id = 92',
+    ),
+  ).toEqual([['9001', '9001', String((9_000 * 9_001) / 2), '1']])
+})
+
 test('a window whose trips were all too late is none: they are among the late and the trips', async () => {
   const where = { partition: TRIPS_PARTITION_FIRST + 901, regionId: 91 }
   const sink = new ClickHouseSink(engine)

@@ -116,10 +116,19 @@ export class SilverRows {
     }
   }
 
-  /** Columns of each table that has rows. */
+  /** Puts the newest of each window into columns, so many at a time: called again until it says true. */
+  settle(rowsMax: number): boolean {
+    let rows = 0
+    for (const [key, { fact, window }] of this.#newest) {
+      if (rows++ === rowsMax) return false
+      this.#windows.add(fact, window)
+      this.#newest.delete(key)
+    }
+    return true
+  }
+
+  /** Columns of each table that has rows; what is not settled is not in them. */
   tables(): { table: string; columns: readonly Column[] }[] {
-    this.#windows.clear()
-    for (const { fact, window } of this.#newest.values()) this.#windows.add(fact, window)
     return this.#all
       .filter((rows) => rows.count > 0)
       .map((rows) => ({ table: rows.table, columns: rows.columns() }))

@@ -99,6 +99,7 @@ export class ClickHouseSink implements Sink<Fact> {
       if (!isSilver(fact) || fact.offset <= progress.acknowledged) continue
       this.#rows.add(fact, progress.stored)
     }
+    while (!this.#rows.settle(ROWS_PER_SLICE)) await this.#letOthersRun()
     // All end before the first failure is thrown: until then their memory is being read.
     const inserts = this.#rows
       .tables()
