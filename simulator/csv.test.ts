@@ -103,6 +103,7 @@ describe('a record', () => {
       ...{ trip_id: 't', region_id: 'ABC', event_time: '2025-01-15T10:31:00.000Z' },
       ...{ fare: '', duration: 900, distance: 'Infinity', file: 'malformed.csv', line: 3 },
     })
+    expect(csvTrip('t,1,T,10,600,4', HEADER, place).why).toStartWith('invalid_trip: event_time')
     expect(csvTrip('a,b,c', HEADER, place)).toEqual({
       json: '{"file":"malformed.csv","line":3,"why":"3 fields where the header names 6","raw":"a,b,c"}',
       why: '3 fields where the header names 6',

@@ -102,10 +102,13 @@ export function csvTrip(
     values[name] = number === null ? field : Number(number)
     json += `${json === '' ? '{' : ','}${JSON.stringify(name)}:${number ?? JSON.stringify(field)}`
   }
-  if (parseTrip(values, Number.POSITIVE_INFINITY).ok) return { json: `${json}}`, why: null }
-  // Where it stood helps whoever mends it; a good trip has no such fields. The server says what is wrong.
+  // How far ahead a trip may be is the server's to say.
+  const parsed = parseTrip(values, Number.POSITIVE_INFINITY)
+  if (parsed.ok) return { json: `${json}}`, why: null }
+  const [first] = parsed.refusals
+  // Where it stood helps whoever mends it; a good trip has no such fields.
   const tail = `,"file":${JSON.stringify(place.file)},"line":${place.line}}`
-  return { json: json + tail, why: null }
+  return { json: json + tail, why: `${first?.code}: ${first?.message}` }
 }
 
 /** The text of a JSON number, or null when the field is none. */

@@ -33,7 +33,7 @@ async function open(name: string, text: string, asked?: SourceOptions): Promise<
 }
 
 /** Judges trips as a server does. */
-function tripServer() {
+function tripServer(listedMax = 1_000) {
   const rows: unknown[] = []
   const send = (ndjson: Uint8Array): Promise<IngestAnswer> => {
     const lines = Buffer.from(ndjson).toString().trimEnd().split('\n')
@@ -43,7 +43,8 @@ function tripServer() {
       trip.ok ? [] : [{ index, code: 'invalid_trip', message: trip.refusals[0]?.path ?? '' }],
     )
     const counts = { accepted: lines.length - refused.length, refusedCount: refused.length }
-    return Promise.resolve({ ...counts, refused, duplicates: 0, late: null })
+    const listed = refused.slice(0, listedMax)
+    return Promise.resolve({ ...counts, refused: listed, duplicates: 0, late: null })
   }
   return { rows, send }
 }
@@ -74,7 +75,8 @@ describe('the order of trips', () => {
     source.close()
     expect(idsOf(server.rows)).toEqual(['t4', 't1', 't3', 't0', 't2'])
     expect(end).toMatchObject({ sent: 5, accepted: 4, refused: 1 })
-    expect(end.badLines).toEqual([{ line: 4, reason: 'invalid_trip: event_time' }])
+    expect(end.badLines).toMatchObject([{ line: 4 }])
+    expect(end.badLines[0]?.reason).toStartWith('invalid_trip: event_time')
   })
 
   test('is that of the file when asked, from any row on', async () => {
@@ -165,8 +167,9 @@ test('each kind of malformed row is named with its line and reason, and the rest
   const good = 'MALFORMED_JSON_NO_COMMAS,6,T,10,600,4'
   const lines = [good, ...bad.map(([line]) => line), good].map((line) => line.replace('T', time))
   const source = await open('malformed.csv', [HEADER, ...lines].join('\n'))
-  const server = tripServer()
-  const end = await replay(source.pieces(0), server.send, options)
+  // It lists the first two of each answer, as a server lists the first hundred.
+  const server = tripServer(2)
+  const end = await replay(source.pieces(0), server.send, { ...options, batchRows: 7 })
   source.close()
   expect(end).toMatchObject({ sent: 20, accepted: 2, refused: 18 })
   const named = end.badLines.toSorted((a, b) => a.line - b.line)

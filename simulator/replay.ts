@@ -171,12 +171,18 @@ class Replay {
   }
 
   #apply(rows: readonly ReplayRow[], answer: IngestAnswer): void {
+    const named = new Set(answer.refused.map(({ index }) => index))
     for (const { index, code, message } of answer.refused) {
       const row = rows[index]
       this.refuse(row?.line ?? 0, row?.why ?? `${code}: ${message}`)
     }
-    for (let unnamed = answer.refused.length; unnamed < answer.refusedCount; unnamed++)
-      this.refuse(rows[0]?.line ?? 0, 'this line or one of the batch after it, not listed')
+    // An answer lists only so many; those that were known to be wrong are named all the same.
+    const known = rows.filter(({ why }, index) => why !== null && !named.has(index))
+    for (let unnamed = answer.refused.length; unnamed < answer.refusedCount; unnamed++) {
+      const row = known[unnamed - answer.refused.length]
+      const why = row?.why ?? 'this line or one of the batch after it, not listed'
+      this.refuse((row ?? rows[0])?.line ?? 0, why)
+    }
     this.#answered = true
     this.#sent += answer.accepted
     this.#accepted += answer.accepted
