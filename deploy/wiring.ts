@@ -3,16 +3,20 @@ import { OrreryError } from '../actors/kernel/errors.ts'
 import { Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
 import { createControlApp, serveControl } from '../gateway/control.ts'
+import { errorResponse } from '../gateway/http-error.ts'
 import { IngestHttp } from '../gateway/ingest-http.ts'
 import { Intake } from '../gateway/intake.ts'
-import { PINGS } from '../gateway/item-kind.ts'
+import { PINGS, TRIPS } from '../gateway/item-kind.ts'
 import { Keys } from '../gateway/keys.ts'
 import type { GatewayPorts } from '../gateway/ports.ts'
 import { startServer } from '../gateway/server.ts'
+import { TripsFlush } from '../gateway/trips-flush.ts'
 import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { runConsoleQuery } from '../sinks/clickhouse/console.ts'
+import { DeliveryHistory } from '../sinks/clickhouse/deliveries.ts'
 import { ClickHouseReader } from '../sinks/clickhouse/reader.ts'
 import { migrate } from '../sinks/clickhouse/schema.ts'
+import { WindowHistory } from '../sinks/clickhouse/windows.ts'
 import type { MetricsKpis } from '../sinks/metrics/board.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { buildPages } from '../ui/build.ts'
@@ -21,7 +25,7 @@ import { processOf } from './health.ts'
 import { EventLoopLag } from './lag.ts'
 import { LiveRegions, readRegionMap } from './live-regions.ts'
 import { Live } from './live.ts'
-import { NO_REGIONS, NO_REGIONS_PAGE } from './no-regions.ts'
+import { NO_REGIONS_PAGE } from './no-regions.ts'
 import { gatewayOptions } from './options.ts'
 import { bronzeTable, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
 import type { Running, StartOptions } from './running.ts'
@@ -32,6 +36,8 @@ const CONTROL_SOCKET = 'control.sock'
 const FLUSH_MS_MAX = 30_000
 /** A question waits no longer for what is on its way to the stores. */
 const FRESH_MS_MAX = 5_000
+/** Rows of one answer about deliveries: a day of minutes in a hundred regions. */
+const DELIVERY_ROWS_MAX = 144_000
 
 /** Starts everything in this process: stores, actors, gateway, pages. The only place that joins them. */
 export async function startOrrery(options: StartOptions): Promise<Running> {
@@ -61,6 +67,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     },
   })
   const { intake } = pipeline.sessions
+  const deliveries = new DeliveryHistory(pipeline.engine, regionMap)
   const demo = new Demo({ offer: intake.offer.bind(intake), clock, log })
   const ports: GatewayPorts = {
     ...{ accounts, clock, log, telemetry },
@@ -69,8 +76,8 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     regionsFeed: liveRegions,
     regionMap,
     windows: pipeline.trips.windows,
-    windowHistory: NO_REGIONS.windowHistory,
-    deliveries: NO_REGIONS.deliveries,
+    windowHistory: new WindowHistory(pipeline.engine),
+    deliveries: (range) => deliveries.range({ ...range, limit: DELIVERY_ROWS_MAX }),
     feed: live,
     reader: new ClickHouseReader(pipeline.engine),
     process: processOf(pipeline, demo, lag, config.redisUrl),
@@ -133,11 +140,28 @@ export async function withLocalPipeline(
   const telemetry = new Telemetry()
   const clock = systemClock
   const pipeline = await openPipeline({ config, log, telemetry, listen: () => {} })
-  const ports = { ingest: pipeline.sessions.intake, clock, telemetry }
-  const intake = new Intake(ports, gatewayOptions(config), PINGS)
-  const ingest = new IngestHttp(intake, new Keys({ verifyKey: () => null }, clock), clock)
+  const options = gatewayOptions(config)
+  const around = { clock, telemetry }
+  const keys = new Keys({ verifyKey: () => null }, clock)
+  const pings = new Intake({ ...around, ingest: pipeline.sessions.intake }, options, PINGS)
+  const trips = new Intake({ ...around, ingest: pipeline.trips.intake }, options, TRIPS)
+  const pingsIngest = new IngestHttp(pings, keys, clock)
+  const tripsIngest = new IngestHttp(trips, keys, clock)
+  const tripsFlush = new TripsFlush(pipeline.trips.intake, trips, keys, clock)
+  const ingest = async (request: Request): Promise<Response> => {
+    switch (new URL(request.url).pathname) {
+      case '/ingest':
+        return pingsIngest.postAs('local', request)
+      case '/ingest/trips':
+        return tripsIngest.postAs('local', request)
+      case '/ingest/trips/flush':
+        return tripsFlush.postAs('local')
+      default:
+        return errorResponse(404, 'not_found', 'nothing is there')
+    }
+  }
   try {
-    await run((request) => ingest.postAs('local', request))
+    await run(ingest)
   } finally {
     const unflushed = await pipeline.stop(60_000)
     if (unflushed.length > 0) {

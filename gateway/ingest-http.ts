@@ -238,6 +238,7 @@ function answer(message: AnyMessage, outcome: OfferOutcome): Response {
     const error = { code, message: text || countsText(message) }
     return Response.json({ error, ...counts }, { status: 400 })
   }
-  const { duplicates } = outcome
-  return Response.json(duplicates === null ? counts : { ...counts, duplicates })
+  const { duplicates, late } = outcome
+  if (duplicates === null) return Response.json(counts)
+  return Response.json({ ...counts, duplicates, ...(late === undefined ? {} : { late }) })
 }

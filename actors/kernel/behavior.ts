@@ -15,6 +15,8 @@ export type Step<State> = Readonly<{
   facts: readonly Fact[]
   /** The message was an exact repeat and changed nothing. */
   duplicate?: boolean
+  /** The message came after what it belongs to was final. */
+  late?: boolean
 }>
 
 /** A message that a durable timer sends through the journal to its actor. */

@@ -11,7 +11,7 @@ export type Letter<Message> = Readonly<{
   /** The frame that it came in, as received; null for a timer and for a tide. */
   frame: FrameFact | null
   /** Told when the turn is over; for senders that wait for it. */
-  applied: ((duplicate: boolean) => void) | null
+  applied: ((duplicate: boolean, late: boolean) => void) | null
 }>
 
 /** One actor that is awake: its state, and what waits while it looks into its past. */

@@ -1,6 +1,9 @@
 import type { DeadLetterFact, Fact, FrameFact, RetryFact } from '../model/fact.ts'
 import type { Tide, TimerMessage } from './behavior.ts'
 
+/** Hears how many of an entry's messages were exact repeats, and how many were late. */
+export type Applied = (duplicates: number, late: number) => void
+
 /** Where facts go. `advance(offset)`: every fact of messages up to `offset` has been handed over. */
 export interface FactTarget {
   readonly full: boolean
@@ -21,8 +24,8 @@ export type Delivery<Message> = Readonly<{ offset: number; count: number; receiv
         retry?: RetryFact
         /** How far the stream has come with them, where that means something: told after the last of them. */
         tide?: Tide
-        /** Told when every message was handled: how many were exact repeats. */
-        applied: ((duplicates: number) => void) | null
+        /** Told when every message was handled. */
+        applied: Applied | null
       }>
     | Readonly<{ kind: 'fact'; fact: DeadLetterFact | RetryFact }>
     | Readonly<{

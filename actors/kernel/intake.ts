@@ -227,10 +227,12 @@ export class Intake<Message> {
         this.#accepted.value += count
         this.#ackMs.observe(clock.monotonicMs() - offeredMs, count)
         const { offset } = outcome
+        const canBeLate = frames.kind === 'trips'
         const at = { offset, count, receivedMs, source, payload }
         const frame = frameOf(at, journal.partition, frames.kind)
         const applied = offer.countDuplicates
-          ? (duplicates: number): void => done({ ok: true, duplicates })
+          ? (duplicates: number, late: number): void =>
+              done({ ok: true, duplicates, ...(canBeLate ? { late } : {}) })
           : null
         partition.enqueue({
           kind: 'messages',

@@ -44,7 +44,7 @@ export class Partition<State, Message, Page = HistoryPage> {
   /** Place within the first delivery. */
   #position = 0
   #begun = false
-  #tally: { pending: number; duplicates: number } | null = null
+  #tally: { pending: number; duplicates: number; late: number } | null = null
   #waitingForRoom = false
   #scheduled = false
   #halted = false
@@ -180,7 +180,9 @@ export class Partition<State, Message, Page = HistoryPage> {
     if (delivery.kind === 'messages') {
       received.accept(delivery.frame)
       derived.accept(delivery.frame)
-      this.#tally = delivery.applied ? { pending: delivery.frame.count, duplicates: 0 } : null
+      this.#tally = delivery.applied
+        ? { pending: delivery.frame.count, duplicates: 0, late: 0 }
+        : null
     } else if (delivery.kind === 'fact') {
       derived.accept(delivery.fact)
     }
@@ -244,9 +246,10 @@ export class Partition<State, Message, Page = HistoryPage> {
     const tally = this.#tally
     if (!tally || delivery.kind !== 'messages' || !delivery.applied) return null
     const applied = delivery.applied
-    return (duplicate) => {
+    return (duplicate, late) => {
       if (duplicate) tally.duplicates++
-      if (--tally.pending === 0) applied(tally.duplicates)
+      if (late) tally.late++
+      if (--tally.pending === 0) applied(tally.duplicates, tally.late)
     }
   }
 

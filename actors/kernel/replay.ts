@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { Delivery } from './delivery.ts'
+import type { Applied, Delivery } from './delivery.ts'
 import { deliveryOf, type FrameKind } from './entries.ts'
 import { OrreryError } from './errors.ts'
 import type { Inlet } from './intake.ts'
@@ -43,7 +43,7 @@ export class Replay<Message> implements Inlet<Message> {
   #held: Delivery<Message>[] | null = null
   #heldMessages = 0
   /** Who waits for the turns of an entry that will be read from disk. */
-  readonly #applied = new Map<number, (duplicates: number) => void>()
+  readonly #applied = new Map<number, Applied>()
   #caughtUp = false
   #stopped = false
 

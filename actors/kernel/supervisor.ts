@@ -90,7 +90,7 @@ export class Supervisor<State, Message, Page> {
   /** One turn. A message that the state has seen already (a replay over a newer state) is passed over. */
   turn(cell: Cell<State, Message>, letter: Letter<Message>): void {
     if (hasSeen(cell, letter)) {
-      letter.applied?.(false)
+      letter.applied?.(false, false)
       return
     }
     const step = this.#attempt(cell, letter)
@@ -100,7 +100,7 @@ export class Supervisor<State, Message, Page> {
     if (!('tide' in letter.content)) this.#turns.value++
     if (step.duplicate) this.#duplicates.value++
     for (const fact of step.facts) this.#options.derived.accept(fact)
-    letter.applied?.(step.duplicate ?? false)
+    letter.applied?.(step.duplicate ?? false, step.late ?? false)
   }
 
   #attempt(cell: Cell<State, Message>, letter: Letter<Message>): Step<State> | null {
@@ -149,7 +149,7 @@ export class Supervisor<State, Message, Page> {
     derived.accept(fact)
     this.#poisoned.value++
     log.error({ actor: key, offset: letter.offset, error: messageOf(thrown) }, 'message given up')
-    letter.applied?.(false)
+    letter.applied?.(false, false)
   }
 
   /** Nobody's message is lost by it: the actor tells what it has to tell at a later tide. Logged once an actor. */

@@ -125,7 +125,7 @@ function receive(
     counted,
     receivedMs,
   }
-  return { state, facts: [fact] }
+  return { state, facts: [fact], late }
 }
 
 /** Throws on what no window can take; the gateway has refused it, and a journal may be older than a rule. */
