@@ -8,7 +8,7 @@ import type { Ping } from '../actors/model/ping.ts'
 import { sessionBehavior } from '../actors/session/behavior.ts'
 import { PINGS } from '../actors/session/frames.ts'
 import type { SessionState } from '../actors/session/state.ts'
-import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
+import { BRONZE_TRIPS_VIEW, ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { openChdb } from '../sinks/clickhouse/chdb-engine.ts'
 import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
 import { ClickHouseHistory } from '../sinks/clickhouse/history.ts'
@@ -74,7 +74,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   await within(replayed, REPLAY_ALONE_MS)
   // From here on nobody waits for it: a failure is a fault of the process, which ends by it.
   void replayed.then()
-  await ensureBronzeView(engine, bronzeTable(config))
+  await ensureBronzeViews(engine, config)
   return {
     ...parts,
     flush: (which, withinMs) =>
@@ -119,9 +119,11 @@ async function openSessions(
   })
 }
 
-/** Where the bronze table lies in the data folder. */
-export function bronzeTable(config: Config): string {
-  return bronzeLocation(join(config.dataDir, 'bronze'))
+/** Lets SQL see the raw messages of both streams. */
+export async function ensureBronzeViews(engine: ClickHouse, config: Config): Promise<void> {
+  const warehouse = join(config.dataDir, 'bronze')
+  await ensureBronzeView(engine, bronzeLocation(warehouse))
+  await ensureBronzeView(engine, bronzeLocation(warehouse, 'trips'), BRONZE_TRIPS_VIEW)
 }
 
 /** ClickHouse in this process; from then on its working directory is the data folder. */

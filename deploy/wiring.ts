@@ -11,7 +11,6 @@ import { Keys } from '../gateway/keys.ts'
 import type { GatewayPorts } from '../gateway/ports.ts'
 import { startServer } from '../gateway/server.ts'
 import { TripsFlush } from '../gateway/trips-flush.ts'
-import { ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { runConsoleQuery } from '../sinks/clickhouse/console.ts'
 import { DeliveryHistory } from '../sinks/clickhouse/deliveries.ts'
 import { ClickHouseReader } from '../sinks/clickhouse/reader.ts'
@@ -27,7 +26,7 @@ import { LiveRegions, readRegionMap } from './live-regions.ts'
 import { Live } from './live.ts'
 import { NO_REGIONS_PAGE } from './no-regions.ts'
 import { gatewayOptions } from './options.ts'
-import { bronzeTable, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
+import { ensureBronzeViews, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
 import type { Running, StartOptions } from './running.ts'
 import type { Config } from './settings.ts'
 
@@ -177,7 +176,7 @@ export async function withLocalPipeline(
 export async function openLocalSql(config: Config, log: Log) {
   const engine = await openEngine(config, log)
   await migrate(engine)
-  await ensureBronzeView(engine, bronzeTable(config))
+  await ensureBronzeViews(engine, config)
   return {
     run: (sql: string, format: string) => runConsoleQuery({ engine, sql, format }),
     close: () => engine.close(),
