@@ -17,6 +17,7 @@ import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
 import type { GatewayPorts } from './ports.ts'
 import { DeadLetterRetries } from './retries.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { docsRoutes } from './routes/docs.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { regionMetricsRoutes } from './routes/region-metrics.ts'
@@ -97,6 +98,7 @@ export function createApp(
     refuseStranger(context, setting, 'operate')
   app.route('/api/dead-letters', deadLetterRoutes({ ...ports, retries, guard }))
   app.route('/', signInRoutes(setting))
+  app.route('/', docsRoutes(setting))
   app.route('/', pageRoutes(setting))
   app.all('/api/demo', () => notAllowed('POST'))
   for (const path of ['/live', '/live/regions']) app.all(path, () => notAllowed('GET'))

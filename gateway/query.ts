@@ -27,12 +27,15 @@ export const TIME_EXPECTED = 'a day, an ISO 8601 time, or milliseconds since 197
 
 /** A schema for text that `read` understands, or the words for what it should be. */
 export const textAs = <T>(read: (text: string) => T | null, expected: string) =>
-  z.string().transform((text, context): T => {
-    const value = read(text)
-    if (value !== null) return value
-    context.addIssue({ code: 'custom', message: `expected ${expected}` })
-    return z.NEVER
-  })
+  z
+    .string()
+    .describe(expected)
+    .transform((text, context): T => {
+      const value = read(text)
+      if (value !== null) return value
+      context.addIssue({ code: 'custom', message: `expected ${expected}` })
+      return z.NEVER
+    })
 
 /** A time of a query string as milliseconds since 1970, or null. */
 export function timeMsOf(text: string): number | null {
