@@ -4,18 +4,17 @@ import { windowKey } from './keys.ts'
 import type { WindowsChange } from './store.ts'
 
 /**
- * What facts above `offset` leave behind: the last of each window and region, and the watermark. Values
- * are absolute, so the facts between tell nothing; their order within the batch does not matter.
+ * What the facts of a batch leave behind: the last of each window and region, and the watermark. Values
+ * are absolute, so those before tell nothing, and what the store has already does no harm.
  */
 export function coalesce(
   facts: Iterable<Fact>,
-  offset: number,
 ): Pick<WindowsChange, 'windows' | 'totals' | 'watermarkMs'> {
   const windows = new Map<number, Readonly<{ window: RegionWindow; offset: number }>>()
   const totals = new Map<number, Readonly<{ totals: RegionTotals; offset: number }>>()
   let newest: WindowsFact | null = null
   for (const fact of facts) {
-    if (fact.kind !== 'windows' || fact.offset <= offset) continue
+    if (fact.kind !== 'windows') continue
     if (!newest || newest.offset <= fact.offset) newest = fact
     for (const window of fact.windows) {
       const key = windowKey(window.regionId, window.sizeS, window.startMs)

@@ -70,7 +70,6 @@ export class WindowsCopy {
         await this.#settle(signal)
         this.#noted(null)
       } catch (thrown) {
-        this.#stands = null
         this.#noted(messageOf(thrown))
         throw thrown
       }

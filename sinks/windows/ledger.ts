@@ -128,7 +128,8 @@ export class PartitionLedger {
       const kept = this.#windows.get(key)
       // Carried only: its place in the order of writing stays.
       if (kept?.offset === held.offset) kept.sequence = sequence
-      else this.#put(key, { ...held, sequence })
+      // A carried one that is not there has gone while the entry was being saved.
+      else if (held.offset === entry.fence) this.#put(key, { ...held, sequence })
     }
     this.#remember(entry)
   }

@@ -93,6 +93,27 @@ describe('windows in memory', () => {
     expect(store.size).toBe(0)
   })
 
+  test('that go while a change is being saved do not come back with it', async () => {
+    const clock = new VirtualClock(EXAMPLE_MS)
+    const marks = new TestMarks()
+    const store = new MemoryWindowStore(marks, { clock, ttlMs: HOUR_MS, slots: 1 })
+    const change = (from: number, at: number) =>
+      changeOf(from, from + 1, { windows: [minute(at)], nowMs: clock.nowMs() })
+    await store.apply(change(-1, 0), signal())
+    clock.jumpMs(HOUR_MS - 1)
+    const saved = Promise.withResolvers<void>()
+    const save = marks.saveMark.bind(marks)
+    marks.saveMark = (name, value) => saved.promise.then(() => save(name, value))
+    const applied = store.apply(change(0, 1), signal())
+    await Promise.resolve()
+    clock.jumpMs(1)
+    expect(await store.range(ALL)).toEqual([])
+    saved.resolve()
+    expect(await applied).toBe(true)
+    expect(await store.range(ALL)).toEqual([minute(1)])
+    expect(store.size).toBe(1)
+  })
+
   test('are bounded, and a mark stays as small as its change and its share', async () => {
     const clock = new VirtualClock(EXAMPLE_MS)
     const marks = new TestMarks()

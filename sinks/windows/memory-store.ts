@@ -47,7 +47,7 @@ export class MemoryWindowStore implements WindowStore {
   #owner: Promise<string> | null = null
 
   constructor(marks: Marks, options: MemoryWindowStoreOptions) {
-    const { clock, ttlMs = WINDOW_TTL_MS, windowsMax = 250_000, slots = 512 } = options
+    const { clock, ttlMs = WINDOW_TTL_MS, windowsMax = 100_000, slots = 512 } = options
     this.#marks = marks
     this.#clock = clock
     this.#limits = { ttlMs, windowsMax, slots }

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { cpSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { systemClock, VirtualClock } from '../../actors/kernel/clock.ts'
+import { type Clock, systemClock, VirtualClock } from '../../actors/kernel/clock.ts'
 import { silentLog } from '../../actors/kernel/telemetry.ts'
 import { batchOf, rejection, signal } from '../conformance-bench.ts'
 import { describeSink } from '../conformance.ts'
@@ -14,7 +14,7 @@ import { MemoryWindowStore } from './memory-store.ts'
 import { REDIS_SERVER, RedisServer } from './redis-server.ts'
 import { RedisWindowStore, type WindowsPut } from './redis-store.ts'
 import { WindowsSink } from './sink.ts'
-import { type CopyFault, sampleFacts } from './testing.ts'
+import { type CopyFault, giveUp, sampleFacts } from './testing.ts'
 
 // That its absence fails in CI is said in redis-store.test.ts.
 const present = existsSync(REDIS_SERVER)
@@ -60,23 +60,22 @@ describe.skipIf(!present)('windows through Redis', () => {
     for (const store of redis.splice(0)) await store.close()
   })
 
-  const openRedis = (commandMsMax = 5_000): RedisWindowStore => {
-    const store = new RedisWindowStore({ url: server.url, clock: systemClock, commandMsMax })
+  const openRedis = (clock: Clock = systemClock): RedisWindowStore => {
+    const store = new RedisWindowStore({ url: server.url, clock, commandMsMax: 10_000 })
     redis.push(store)
     return store
   }
 
   /** A process: all that it has but the marks goes with it. Its looks come when its clock is told. */
-  const lifeOver = (marks: TestMarks, commandMsMax?: number) => {
+  const lifeOver = (marks: TestMarks, redisClock?: Clock) => {
     const clock = new VirtualClock(systemClock.nowMs())
     const ledger = new MemoryWindowStore(marks, { clock, slots: 5 })
-    const reader = openRedis(commandMsMax)
-    const store = new FaultyCopy(reader)
+    const store = new FaultyCopy(openRedis(redisClock))
     const copy = new WindowsCopy({ ledger, store, clock, log: silentLog })
     const sink = new WindowsSink({ store: ledger, copy, clock })
     const write = (first: number, last: number): Promise<void> =>
       sink.write(batchOf(first, last, sampleFacts(first, last, 1)), signal())
-    return { clock, ledger, reader, store, copy, sink, write }
+    return { clock, ledger, store, copy, sink, write }
   }
 
   const stored = async (): Promise<string[]> => {
@@ -192,15 +191,16 @@ describe.skipIf(!present)('windows through Redis', () => {
 
     test('its answers lets everything wait, and says so', async () => {
       await server.send('FLUSHALL')
-      const life = lifeOver(new TestMarks(), 200)
+      const redisClock = new VirtualClock(systemClock.nowMs())
+      const life = lifeOver(new TestMarks(), redisClock)
       await life.sink.open(0, signal())
       await life.write(0, 99)
       server.pause()
       try {
-        const error = await rejection(life.write(100, 199))
+        const error = await giveUp(redisClock, rejection(life.write(100, 199)))
         expect(error).toBeInstanceOf(SinkError)
         expect(error).toMatchObject({ retriable: true })
-        expect(life.sink.trouble).toContain('no answer within 200 ms')
+        expect(life.sink.trouble).toContain('no answer within 10000 ms')
       } finally {
         server.resume()
       }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -7,7 +7,7 @@ export const REDIS_SERVER = '/usr/bin/redis-server'
 
 /** A Redis of a test's own: on a socket in a folder of its own, with the settings that are recommended. */
 export class RedisServer {
-  readonly folder = mkdtempSync(join(tmpdir(), 'orrery-redis-'))
+  readonly folder = join(tmpdir(), `orrery-redis-${crypto.randomUUID()}`)
   readonly url = `redis+unix://${join(this.folder, 'redis.sock')}`
   /** On the loopback interface, when asked for: a password goes in a URL of this kind only. 0 for none. */
   readonly port: number
@@ -20,6 +20,7 @@ export class RedisServer {
   /** Starts it over whatever its folder holds, and waits until it answers. */
   async start(...more: readonly string[]): Promise<void> {
     const socket = join(this.folder, 'redis.sock')
+    mkdirSync(this.folder, { recursive: true })
     rmSync(socket, { force: true })
     const settings = [
       ...[

@@ -78,7 +78,7 @@ export class WindowsSink implements Sink<Fact> {
   async #apply(batch: Batch<Fact>, fenceFrom: number, signal: AbortSignal): Promise<boolean> {
     const { store, clock } = this.#options
     const { partition, offsetLast: fenceTo } = batch
-    const values = coalesce(batch.rows, fenceFrom)
+    const values = coalesce(batch.rows)
     const change = { partition, fenceFrom, fenceTo, ...values, nowMs: clock.nowMs() }
     this.#fence = null
     if (!(await store.apply(change, signal))) return false

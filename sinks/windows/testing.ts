@@ -1,3 +1,4 @@
+import type { VirtualClock } from '../../actors/kernel/clock.ts'
 import type { Fact, WindowsFact } from '../../actors/model/fact.ts'
 import type { RegionTotals, RegionWindow } from '../../actors/model/window.ts'
 import { SinkError } from '../sink.ts'
@@ -117,4 +118,19 @@ export class ForgetfulCopy implements CopyStore {
     if (fault === 'after') throw lost
     return answer
   }
+}
+
+/** Lets the clock of a connection pass its limits until what waits for an answer has given up. */
+export async function giveUp<T>(clock: VirtualClock, waiting: Promise<T>): Promise<T> {
+  let over = false
+  const end = (): void => {
+    over = true
+  }
+  void waiting.then(end, end)
+  while (!over) {
+    await clock.advanceMs(10_000)
+    // The socket has its say too.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return waiting
 }
