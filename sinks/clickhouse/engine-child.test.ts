@@ -94,5 +94,5 @@ describe('a killed process', () => {
       expect(marks).toBeGreaterThan(0)
       expect(marks).toBe(distinctMarks ?? -1)
     }
-  })
+  }, 30_000)
 })
