@@ -41,8 +41,8 @@ export async function sendLiveTrips(
     const atMs = Math.min(clock.monotonicMs() - startedMs, endMs)
     owed += (Math.min(atMs - doneMs, BEHIND_MS_MAX) * rate) / 1_000
     doneMs = atMs
-    for (; owed >= 1 && !signal.aborted; owed -= Math.min(Math.floor(owed), BODY_TRIPS_MAX)) {
-      const trips = Math.min(Math.floor(owed), BODY_TRIPS_MAX)
+    for (let trips = dueOf(owed); trips > 0 && !signal.aborted; trips = dueOf(owed)) {
+      owed -= trips
       const body = bodyOf(maker, trips, counts.sent, options)
       const answered = counts.sent > 0
       const answer = await untilTaken(() => send(body), { clock, answered, onRepeat() {} })
@@ -51,6 +51,11 @@ export async function sendLiveTrips(
     }
   }
   return counts
+}
+
+/** Whole trips of what is owed. Tenths that add up to one trip count as one, rounding or not. */
+function dueOf(owed: number): number {
+  return Math.min(Math.floor(owed + 1e-6), BODY_TRIPS_MAX)
 }
 
 function bodyOf(

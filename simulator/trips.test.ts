@@ -97,6 +97,9 @@ describe('live trips', () => {
     await clock.advanceMs(20_000)
     expect(await run).toEqual({ sent: 250, accepted: 250, refused: 0 })
     expect(new Set(trips.map(({ trip_id }) => trip_id)).size).toBe(250)
+    const odd = sendLiveTrips(send, { ...live, run: 'odd', rate: 7.3, durationS: 10 })
+    await clock.advanceMs(20_000)
+    expect((await odd).sent).toBe(73)
   })
 
   test('after a server was slow no burst of old trips follows', async () => {
