@@ -3,25 +3,32 @@ import { nanoid } from 'nanoid'
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
 import type { Offer, OfferOutcome } from '../actors/model/offer.ts'
-import { parsePing } from '../actors/model/ping.ts'
+import { parsePing, type Ping } from '../actors/model/ping.ts'
+import type { RegionMap } from '../actors/model/region-map.ts'
+import type { Trip } from '../actors/model/trip.ts'
 import { createFleet, type Fleet } from '../simulator/fleet.ts'
+import { DemoTrips } from './demo-trips.ts'
 
 const VEHICLES = 200
 const TICK_MS = 50
 
-type Offering = (offer: Offer, done: (outcome: OfferOutcome) => void) => void
+type Offering<Message> = (offer: Offer<Message>, done: (outcome: OfferOutcome) => void) => void
 
-/** A simulated fleet of 200 inside the process; its pings go the way of all pings. */
+type DemoParts = Readonly<{
+  offer: Offering<Ping>
+  offerTrips: Offering<Trip>
+  regions: RegionMap
+  clock: Clock
+  log: Log
+}>
+
+/** A simulated fleet of 200 inside the process, and taxi trips; they go the way of all pings and trips. */
 export class Demo {
-  readonly #offer: Offering
-  readonly #clock: Clock
-  readonly #log: Log
+  readonly #parts: DemoParts
   #cancel: (() => void) | null = null
 
-  constructor(parts: Readonly<{ offer: Offering; clock: Clock; log: Log }>) {
-    this.#offer = parts.offer
-    this.#clock = parts.clock
-    this.#log = parts.log
+  constructor(parts: DemoParts) {
+    this.#parts = parts
   }
 
   get running(): boolean {
@@ -31,25 +38,27 @@ export class Demo {
   /** Starts or stops the fleet; each start is a new run with its own sessions. */
   set(running: boolean): void {
     if (running === this.running) return
-    this.#log.info({ running, vehicles: VEHICLES }, 'demo fleet')
+    this.#parts.log.info({ running, vehicles: VEHICLES }, 'demo fleet')
     if (!running) {
       this.#cancel?.()
       this.#cancel = null
       return
     }
     const run = nanoid(8)
-    this.#drive(createFleet({ vehicles: VEHICLES, seed: 7, rateHz: 1, speed: 1, run }))
+    const fleet = createFleet({ vehicles: VEHICLES, seed: 7, rateHz: 1, speed: 1, run })
+    this.#drive(fleet, new DemoTrips(this.#parts.regions, run))
   }
 
-  #drive(fleet: Fleet): void {
-    this.#cancel = this.#clock.after(TICK_MS, () => {
-      this.#drive(fleet)
-      this.#send(fleet)
+  #drive(fleet: Fleet, trips: DemoTrips): void {
+    this.#cancel = this.#parts.clock.after(TICK_MS, () => {
+      this.#drive(fleet, trips)
+      this.#send(fleet, trips)
     })
   }
 
-  #send(fleet: Fleet): void {
-    const receivedMs = this.#clock.nowMs()
+  #send(fleet: Fleet, trips: DemoTrips): void {
+    const { offer, offerTrips, clock } = this.#parts
+    const receivedMs = clock.nowMs()
     const wire = fleet.step(receivedMs)
     const pings = wire.flatMap((ping) => {
       const parsed = parsePing(ping, receivedMs)
@@ -58,14 +67,9 @@ export class Demo {
     if (pings.length === 0 || pings.length !== wire.length) return
     const payload = JSON.stringify(wire)
     // Told busy, a simulated vehicle does as a real one without memory: its next fix comes anyway.
-    const offer = {
-      source: 'demo',
-      receivedMs,
-      payload,
-      messages: pings,
-      deadLetters: [],
-      countDuplicates: false,
-    }
-    this.#offer(offer, () => {})
+    const about = { source: 'demo', receivedMs, deadLetters: [], countDuplicates: false }
+    offer({ ...about, payload, messages: pings }, () => {})
+    const made = trips.step(pings, receivedMs)
+    if (made) offerTrips(made, () => {})
   }
 }

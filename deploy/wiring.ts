@@ -67,11 +67,17 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   })
   const { intake } = pipeline.sessions
   const deliveries = new DeliveryHistory(pipeline.engine, regionMap)
-  const demo = new Demo({ offer: intake.offer.bind(intake), clock, log })
+  const { intake: tripsIntake } = pipeline.trips
+  const demo = new Demo({
+    offer: intake.offer.bind(intake),
+    offerTrips: tripsIntake.offer.bind(tripsIntake),
+    regions: regionMap,
+    ...{ clock, log },
+  })
   const ports: GatewayPorts = {
     ...{ accounts, clock, log, telemetry },
     ingest: intake,
-    trips: pipeline.trips.intake,
+    trips: tripsIntake,
     regionsFeed: liveRegions,
     regionMap,
     windows: pipeline.trips.windows,
