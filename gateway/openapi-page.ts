@@ -21,7 +21,8 @@ details > div { padding: 0 .8rem .8rem; border-top: 1px solid var(--line) }
 code, pre { font: 13px/1.45 ui-monospace, monospace }
 pre { background: var(--soft); padding: .6rem .8rem; border-radius: 6px; overflow: auto; max-height: 24rem }
 table { border-collapse: collapse; width: 100% }
-td { border-bottom: 1px solid var(--line); padding: .3rem .6rem .3rem 0; vertical-align: top }
+td { overflow-wrap: anywhere; border-bottom: 1px solid var(--line); padding: .3rem .6rem .3rem 0; vertical-align: top }
+td:first-child, td:nth-child(2) { overflow-wrap: normal; width: 6rem }
 .method { font-weight: 700; min-width: 2.8rem } .get { color: var(--get) } .post { color: var(--post) }
 .needs { margin-left: auto; opacity: .75; font-size: .85rem }
 `
@@ -65,13 +66,18 @@ function operationHtml(operation: Operation): string {
     `<details><summary><span class="method ${method}">${verb.toUpperCase()}</span>` +
     `<code>${escape(templateOf(path))}</code><span>${escape(summary)}</span>` +
     `<span class="needs">${NEEDS[needs]}</span></summary><div>` +
-    (more === undefined ? '' : `<p>${escape(more)}</p>`) +
+    (more === undefined ? '' : `<p>${prose(more)}</p>`) +
     (rows.length === 0 ? '' : `<h3>Inputs</h3><table>${rows.join('')}</table>`) +
     (body
       ? `<h3>Body · ${body.types.join(', ')}</h3><pre>${escape(JSON.stringify(schemaJson(body.schema, 'input'), null, 1))}</pre>`
       : '') +
     `${outcomes.join('')}</div></details>`
   )
+}
+
+/** What is in backticks is code. */
+function prose(text: string): string {
+  return escape(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 }
 
 function idOf(tag: string): string {

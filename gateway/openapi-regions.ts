@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import * as schemas from './openapi-schemas.ts'
 import type { Operation } from './openapi.ts'
+import { TIME_EXPECTED } from './query.ts'
 import { HOURS_MAX, OFFSET_MAX, TOP_MAX, TOP_METRICS } from './routes/region-metrics.ts'
 import { deliveriesQuery, windowsQuery } from './routes/regions.ts'
 
@@ -33,7 +34,7 @@ export const REGION_OPERATIONS: readonly Operation[] = [
       window,
       metric: z.enum(Object.keys(TOP_METRICS)).default('trip_count'),
       limit: z.int().min(1).max(TOP_MAX).default(10),
-      at: z.iso.datetime({ offset: true }).optional(),
+      at: z.string().describe(TIME_EXPECTED).optional(),
     }),
     answers: { 200: { is: 'A ranking', schema: schemas.ranking }, ...refusals },
   },

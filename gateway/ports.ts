@@ -67,12 +67,16 @@ export interface WindowHistory {
   range(range: WindowRange): Promise<readonly RegionWindow[]>
 }
 
-/** Windows over deliveries, all regions at once, by start. */
+/** Windows over deliveries, by start. */
 export type DeliveriesRange = Readonly<{
   sizeS: WindowSizeS
   /** First start, inclusive, and last start, inclusive; milliseconds since 1970 UTC. */
   fromMs: number
   toMs: number
+  /** The newest so many rows. */
+  limit: number
+  /** All of them when it is absent. */
+  regionId?: number
 }>
 
 /** Deliveries of a region in one window, from their pings. */

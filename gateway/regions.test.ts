@@ -57,12 +57,12 @@ describe('what the regions page asks', () => {
       },
     })
     expect(await (await ask('/api/regions/deliveries')).json()).toEqual({ deliveries: [] })
-    await ask(`/api/regions/deliveries?window=1h&hours=3&to=${NOW_MS - HOUR_MS}`)
+    await ask(`/api/regions/deliveries?window=1h&hours=3&region=5&to=${NOW_MS - HOUR_MS}`)
     const quarter = Date.parse('2025-09-01T12:30:00Z')
     const hour = Date.parse('2025-09-01T11:00:00Z')
     expect(ranges).toEqual([
-      { sizeS: 900, fromMs: quarter - 45 * 60_000, toMs: quarter },
-      { sizeS: 3_600, fromMs: hour - 2 * HOUR_MS, toMs: hour },
+      { sizeS: 900, fromMs: quarter - 45 * 60_000, toMs: quarter, limit: 10_000 },
+      { sizeS: 3_600, fromMs: hour - 2 * HOUR_MS, toMs: hour, limit: 10_000, regionId: 5 },
     ])
   })
 

@@ -10,6 +10,7 @@ import { rangeOf } from '../window-reading.ts'
 const HOUR_MS = 3_600_000
 const HOURS_MAX = 168
 const WINDOWS_MAX = 1_000
+const DELIVERIES_MAX = 10_000
 /** The last moment that may be asked for. */
 const LATEST_MS = Date.UTC(2100, 0, 1)
 
@@ -34,6 +35,7 @@ export const windowsQuery = z.strictObject({
 export const deliveriesQuery = z.strictObject({
   window: window.default('15m'),
   hours: wholeTo(HOURS_MAX).default(1),
+  region: wholeTo(REGION_ID_MAX).optional(),
   to: time.optional(),
 })
 
@@ -69,13 +71,17 @@ export function regionRoutes(setting: Setting): Hono<GatewayEnv> {
     if (refused) return refused
     const parsed = deliveriesQuery.safeParse(context.req.query())
     if (!parsed.success) return badInput('bad_query', parsed.error)
-    const { window, hours, to } = parsed.data
+    const { window, hours, region, to } = parsed.data
     const sizeS = WINDOW_NAMES[window]
     const sizeMs = sizeS * 1_000
     const endMs = Math.min(to ?? ports.clock.nowMs(), LATEST_MS)
     const toMs = Math.floor(endMs / sizeMs) * sizeMs
     const fromMs = Math.max(0, toMs + sizeMs - Math.max(hours * HOUR_MS, sizeMs))
-    return context.json({ deliveries: await ports.deliveries({ sizeS, fromMs, toMs }) })
+    const rows = await ports.deliveries({
+      ...{ sizeS, fromMs, toMs, limit: DELIVERIES_MAX },
+      ...(region !== undefined && { regionId: region }),
+    })
+    return context.json({ deliveries: rows })
   })
 
   return routes
