@@ -173,7 +173,7 @@ function byHand(map: RegionMap, sizeS: WindowSizeS): DeliveryWindow[] {
 
 const rangeOf = (ground: RegionGround, sizeS: WindowSizeS, given: object = {}) =>
   new DeliveryHistory(engine, ground).range({
-    ...{ sizeS, fromMs: START_MS, toMs: END_MS, limit: 10_000 },
+    ...{ sizeS, fromMs: START_MS, toMs: END_MS },
     ...given,
   })
 

@@ -2,7 +2,7 @@ import { TIME_LIMITS } from '../../actors/model/ping.ts'
 import type { WindowSizeS } from '../../actors/model/window.ts'
 import { type ClickHouse, numberOf, numberOrNullOf } from './engine.ts'
 import { type RegionGround, sqlRegion } from './region-ground.ts'
-import { sqlInt, sqlLimit, sqlTime } from './sql-text.ts'
+import { READER_ROWS_MAX, sqlInt, sqlLimit, sqlTime } from './sql-text.ts'
 
 /** Deliveries in a region's window; windows without a movement have no row. */
 export type DeliveryWindow = Readonly<{
@@ -27,8 +27,8 @@ export type DeliveryRange = Readonly<{
   sizeS: WindowSizeS
   fromMs: number
   toMs: number
-  /** The newest so many rows. */
-  limit: number
+  /** The newest so many rows, the reader's bound when absent: then the oldest window may miss regions. */
+  limit?: number
   regionId?: number
 }>
 
@@ -103,7 +103,11 @@ export class DeliveryHistory {
    * and the movement of the ping that told it have one event time; of several at that time it is the first
    * in the order of fixes. Sessions are told apart by a hash of 64 bits, at half the cost of their ids.
    */
-  #sql({ sizeS, regionId, limit }: DeliveryRange, fromMs: number, toMs: number): string {
+  #sql(
+    { sizeS, regionId, limit = READER_ROWS_MAX }: DeliveryRange,
+    fromMs: number,
+    toMs: number,
+  ): string {
     const within = `timestamp >= ${sqlTime(fromMs)} AND timestamp < ${sqlTime(toMs)}`
     // Whole months of what was received before are left out by it.
     const received = `received_at >= ${sqlTime(fromMs - this.#limits.aheadMsMax)}`

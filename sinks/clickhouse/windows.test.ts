@@ -94,6 +94,11 @@ test('a range has the newest of what begins in it, oldest first, of one size', a
   expect(await minutes(START_MS + 62 * 60_000)).toEqual([59, 61, 62])
   expect(await minutes(START_MS + 62 * 60_000 - 1)).toEqual([58, 59, 61])
   expect(await minutes(START_MS - 1)).toEqual([])
+  // Far beyond what the tables' type holds.
+  expect(await minutes(8_640_000_000_000_000)).toEqual([87, 88, 89])
+  const all = { ...range, fromMs: -8_640_000_000_000_000, toMs: Infinity, limit: 10 ** 9 }
+  expect(await history.range(all)).toHaveLength(88)
+  expect(await history.range({ ...all, fromMs: START_MS + 89 * 60_000 - 1 })).toHaveLength(1)
 })
 
 test('a start has the window of every region', async () => {

@@ -3,16 +3,17 @@ import {
   type RegionWindow,
   WINDOW_SIZES_S,
   type WindowRange,
+  type WindowReader,
   type WindowSizeS,
 } from '../../actors/model/window.ts'
 import { type Cell, type ClickHouse, numberOf, type Row } from './engine.ts'
-import { sqlInt, sqlLimit, sqlTime } from './sql-text.ts'
+import { sqlInt, sqlLimit } from './sql-text.ts'
 
 /** What the stored trips tell of a region; repeats leave no trace in them. */
 export type StoredTotals = Omit<RegionTotals, 'duplicates'>
 
 /** Windows of regions older than a metrics store keeps them. Foreign numbers go in as literals, bounded. */
-export class WindowHistory {
+export class WindowHistory implements Pick<WindowReader, 'range' | 'atStart'> {
   readonly #engine: ClickHouse
 
   constructor(engine: ClickHouse) {
@@ -27,7 +28,8 @@ export class WindowHistory {
     const { regionId, sizeS, fromMs, toMs, limit } = range
     const rows = await this.#windows(
       `region_id = ${sqlInt(regionId)} AND window_size_s = ${sqlInt(sizeS)} ` +
-        `AND window_start >= ${sqlTime(fromMs)} AND window_start <= ${sqlTime(toMs)} ` +
+        `AND window_start >= ${sqlStart(Math.ceil(fromMs / 1_000))} ` +
+        `AND window_start <= ${sqlStart(Math.floor(toMs / 1_000))} ` +
         `ORDER BY window_start DESC LIMIT ${sqlLimit(limit)}`,
     )
     return rows.reverse()
@@ -36,7 +38,7 @@ export class WindowHistory {
   /** Every region's window of one start, in order of region ids. */
   atStart(sizeS: WindowSizeS, startMs: number): Promise<readonly RegionWindow[]> {
     return this.#windows(
-      `window_size_s = ${sqlInt(sizeS)} AND window_start = ${sqlTime(startMs)} ` +
+      `window_size_s = ${sqlInt(sizeS)} AND window_start = ${sqlStart(startMs / 1_000)} ` +
         `ORDER BY region_id LIMIT ${sqlLimit(Infinity)}`,
     )
   }
@@ -90,6 +92,12 @@ function toWindow(row: Row): RegionWindow {
     revision: at(17),
     final: row[18] === true,
   }
+}
+
+/** A start as the tables have it: whole seconds, held within the years that the type has. */
+function sqlStart(seconds: number): string {
+  const inRange = Math.min(4_294_967_295, Math.max(0, Math.floor(seconds)))
+  return `toDateTime(${sqlInt(inRange)}, 'UTC')`
 }
 
 function sizeOf(cell: Cell | undefined): WindowSizeS {
