@@ -12,9 +12,13 @@ const page = (is: string): Answer => ({ is, type: 'text/html' })
 const file = { 200: { is: 'A file', type: 'application/octet-stream' }, 404: error('No such file') }
 const duplicates = z.enum(['count']).optional().describe('Wait, and count repeats')
 
-const takes = (what: string, schema: z.ZodType): Pick<Operation, 'query' | 'body' | 'answers'> => ({
+const takes = (
+  what: string,
+  schema: z.ZodType,
+  more: readonly string[] = [],
+): Pick<Operation, 'query' | 'body' | 'answers'> => ({
   query: z.object({ duplicates }),
-  body: { types: JSON_TYPES, schema },
+  body: { types: [...JSON_TYPES, ...more], schema },
   answers: {
     200: {
       is: `${what} are on disk; refused ones are kept as dead letters`,
@@ -37,8 +41,8 @@ const INGEST: readonly Operation[] = [
   },
   {
     ...{ method: 'post', path: '/ingest/trips', tag: 'Ingest', needs: 'key' },
-    summary: 'Sends trips, likewise',
-    ...takes('Trips', schemas.trips),
+    summary: 'Sends trips, likewise, or as a table: text/csv with a head',
+    ...takes('Trips', schemas.trips, ['text/csv']),
   },
   {
     ...{ method: 'post', path: '/ingest/trips/flush', tag: 'Ingest', needs: 'key' },
