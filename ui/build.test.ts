@@ -6,11 +6,12 @@ const FIRST_LOAD_JS_BYTES_MAX = 150_000
 
 const pages = await buildPages({ tilesUrl: 'https://tiles.example/{z}/{x}/{y}.png' })
 const live = pages.live({ theme: 'light' })
+const regions = pages.regions({ theme: 'dark' })
 const signIn = pages.signIn({ failed: true, message: 'Too many attempts.' })
 const named = (html: string): string[] => [...new Set(html.match(/\/assets\/[\w.-]+/g) ?? [])]
 
 test('a page keeps to a policy without inline script or style', () => {
-  for (const html of [live, signIn]) {
+  for (const html of [live, regions, signIn]) {
     expect(html).not.toMatch(/\sstyle=/)
     expect(html).not.toMatch(/<style/)
     expect(html).not.toMatch(/\son\w+=/)
@@ -19,7 +20,7 @@ test('a page keeps to a policy without inline script or style', () => {
 })
 
 test('every file that a page names is there, named by its content', () => {
-  for (const path of [...named(live), ...named(signIn)]) {
+  for (const path of [...named(live), ...named(regions), ...named(signIn)]) {
     const asset = pages.asset(path)
     expect(asset?.body.length).toBeGreaterThan(0)
     expect(asset?.immutable).toBe(true)
@@ -29,10 +30,14 @@ test('every file that a page names is there, named by its content', () => {
 })
 
 test('the first load of scripts stays small', () => {
-  const scripts = named(live).filter((path) => path.endsWith('.js'))
-  const bytes = scripts.map((path) => Bun.gzipSync(Uint8Array.from(pages.asset(path)?.body ?? [])))
-  expect(scripts.length).toBeGreaterThan(2)
-  expect(bytes.reduce((sum, each) => sum + each.length, 0)).toBeLessThan(FIRST_LOAD_JS_BYTES_MAX)
+  for (const html of [live, regions]) {
+    const scripts = named(html).filter((path) => path.endsWith('.js'))
+    const bytes = scripts.map((path) =>
+      Bun.gzipSync(Uint8Array.from(pages.asset(path)?.body ?? [])),
+    )
+    expect(scripts.length).toBeGreaterThan(2)
+    expect(bytes.reduce((sum, each) => sum + each.length, 0)).toBeLessThan(FIRST_LOAD_JS_BYTES_MAX)
+  }
 })
 
 test('style and fonts come from our own origin', () => {
@@ -60,4 +65,10 @@ test('the sign-in form works without a script and says what went wrong', () => {
   expect(signIn).toContain('name="password"')
   expect(signIn).toContain('Too many attempts.')
   expect(signIn).not.toContain('type="module"')
+})
+
+test('each page links to the other and says where it is', () => {
+  expect(live).toContain('<a href="/" aria-current="page">')
+  expect(live).toContain('<a href="/regions">')
+  expect(regions).toContain('<a href="/regions" aria-current="page">')
 })

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path'
 
 import { liveDocument, type PageFiles, type PageProps, signInDocument } from './page.tsx'
+import { regionsDocument } from './regions-page.tsx'
 
 /** What the owner may set. */
 export type PagesOptions = Readonly<{
@@ -15,6 +16,7 @@ export type Asset = Readonly<{ body: Uint8Array; type: string; immutable: boolea
 /** The pages and their files. */
 export type BuiltPages = Readonly<{
   live(props: Readonly<Record<string, unknown>>): string
+  regions(props: Readonly<Record<string, unknown>>): string
   signIn(props: Readonly<{ failed: boolean; message?: unknown; theme?: unknown }>): string
   asset(path: string): Asset | null
 }>
@@ -44,28 +46,30 @@ export async function buildPages(options: PagesOptions = {}): Promise<BuiltPages
   const assets = new Map<string, Asset>()
   const [fontCss, font] = await addFonts(assets)
   const icon = add(assets, 'icon.svg', ICON)
-  const { scripts, css, client, themeFirst } = await bundle()
+  const { scripts, css, clients, themeFirst } = await bundle()
   for (const { name, body } of scripts) assets.set(PREFIX + name, asset(name, body))
   const style = add(assets, 'style.css', new TextEncoder().encode(fontCss + css))
-  const files: PageFiles = {
-    themeFirst,
-    client,
-    style,
-    font,
-    icon,
+  const filesOf = (client: string): PageFiles => ({
+    ...{ themeFirst, client, style, font, icon },
     preload: importsOf(client, assets),
-  }
+  })
+  const files = filesOf(clients.live)
+  const regionsFiles = filesOf(clients.regions)
+  const tilesOf = (props: Readonly<Record<string, unknown>>) => ({
+    theme: themeOf(props.theme),
+    tilesUrl: textOf(props.tilesUrl) ?? options.tilesUrl ?? '',
+    tilesAttribution: textOf(props.tilesAttribution) ?? options.tilesAttribution ?? '',
+  })
   assets.set('/favicon.svg', { body: ICON, type: 'image/svg+xml', immutable: false })
   assets.set('/favicon.ico', { body: ICON, type: 'image/svg+xml', immutable: false })
   return {
     live: (props) =>
       liveDocument(files, {
-        theme: themeOf(props.theme),
-        tilesUrl: textOf(props.tilesUrl) ?? options.tilesUrl ?? '',
-        tilesAttribution: textOf(props.tilesAttribution) ?? options.tilesAttribution ?? '',
+        ...tilesOf(props),
         demoRunning: props.demoRunning === true,
         mayOperate: props.mayOperate !== false,
       }),
+    regions: (props) => regionsDocument(regionsFiles, tilesOf(props)),
     signIn: ({ failed, message, theme }) =>
       signInDocument(files, { theme: themeOf(theme), failed, message: textOf(message) }),
     asset: (path) => assets.get(path) ?? null,
@@ -83,7 +87,7 @@ function themeOf(value: unknown): PageProps['theme'] {
 type Bundle = Readonly<{
   scripts: readonly Readonly<{ name: string; body: Uint8Array }>[]
   css: string
-  client: string
+  clients: Readonly<{ live: string; regions: string }>
   themeFirst: string
 }>
 
@@ -96,7 +100,7 @@ async function bundle(): Promise<Bundle> {
   const [code, first, style] = await Promise.all([
     Bun.build({
       ...shared,
-      entrypoints: [join(HERE, 'client.ts')],
+      entrypoints: [join(HERE, 'client.ts'), join(HERE, 'regions-client.ts')],
       splitting: true,
       publicPath: PREFIX,
       define: { 'process.env.NODE_ENV': '"production"' },
@@ -111,12 +115,19 @@ async function bundle(): Promise<Bundle> {
     })),
   )
   const css = await Promise.all(style.outputs.map((output) => output.text()))
-  const entryOf = ({ outputs }: Bun.BuildOutput): string => {
-    const entry = outputs.find(({ kind }) => kind === 'entry-point')
-    if (!entry) throw new Error('the bundle has no entry')
+  const entryOf = ({ outputs }: Bun.BuildOutput, name: string): string => {
+    const entry = outputs.find(
+      ({ kind, path }) => kind === 'entry-point' && basename(path).startsWith(`${name}-`),
+    )
+    if (!entry) throw new Error(`the bundle has no entry ${name}`)
     return PREFIX + basename(entry.path)
   }
-  return { scripts, css: css.join(''), client: entryOf(code), themeFirst: entryOf(first) }
+  return {
+    scripts,
+    css: css.join(''),
+    clients: { live: entryOf(code, 'client'), regions: entryOf(code, 'regions-client') },
+    themeFirst: entryOf(first, 'theme-first'),
+  }
 }
 
 async function addFonts(assets: Map<string, Asset>): Promise<[string, string]> {

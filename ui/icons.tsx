@@ -41,6 +41,10 @@ const PATHS = {
   flag: 'M6 21V4h12l-2.5 4L18 12H6',
   alert: 'M12 4 3 20h18L12 4Zm0 6.5v4.2m0 2.6v.2',
   start: 'M5 12h13m-5-5.5 5.5 5.5-5.5 5.5',
+  clock: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18Zm0 4.5V12l3 2',
+  pulse: 'M3 12h4l3-7 4 14 3-7h4',
+  left: 'm14.5 5-7 7 7 7',
+  right: 'm9.5 5 7 7-7 7',
   arrow: 'M12 3 18.5 20 12 16.2 5.5 20z',
 } as const
 

@@ -2,7 +2,10 @@
 import type { ComponentChildren } from 'preact'
 
 /** Names of the islands; `client.ts` knows where each one's code is. */
-export type IslandName =
+export type IslandName = LiveIsland | RegionsIsland
+
+/** Islands of the live map. */
+export type LiveIsland =
   | 'top-bar'
   | 'kpi-bar'
   | 'session-table'
@@ -11,6 +14,16 @@ export type IslandName =
   | 'ticker'
   | 'notice'
   | 'help'
+
+/** Islands of the regions page. */
+export type RegionsIsland =
+  | 'regions-bar'
+  | 'regions-headline'
+  | 'regions-ranking'
+  | 'regions-map'
+  | 'regions-timeline'
+  | 'regions-notice'
+  | 'regions-help'
 
 /** Marks a part of the page that comes alive in the browser. Props are JSON. */
 export function Island(props: {

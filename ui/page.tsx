@@ -41,12 +41,11 @@ export function liveDocument(files: PageFiles, props: PageProps): string {
         Skip to the vehicles
       </a>
       <div class="app">
-        <header class="bar">
-          <Brand />
+        <Bar at="live">
           <Island name="top-bar" class="bar-island">
             <TopBar />
           </Island>
-        </header>
+        </Bar>
         <aside class="panel" aria-label="Figures and vehicles">
           <button type="button" class="grip" aria-label="Height of the list" aria-expanded="true">
             <span />
@@ -117,16 +116,39 @@ export function signInDocument(
   )
 }
 
+const PAGES = [
+  { id: 'live', path: '/', label: 'Live map' },
+  { id: 'regions', path: '/regions', label: 'Regions' },
+] as const
+
+/** The bar above every page: who we are, the pages, and the page's own tools. */
+export function Bar(props: { at: (typeof PAGES)[number]['id']; children: ComponentChildren }) {
+  return (
+    <header class="bar">
+      <Brand />
+      <nav class="pages" aria-label="Pages">
+        {PAGES.map(({ id, path, label }) => (
+          <a key={id} href={path} aria-current={id === props.at ? 'page' : undefined}>
+            {label}
+          </a>
+        ))}
+      </nav>
+      {props.children}
+    </header>
+  )
+}
+
 function Brand() {
   return (
     <h1 class="brand">
       <Logo />
-      Orrery
+      <span>Orrery</span>
     </h1>
   )
 }
 
-function Shell(props: {
+/** The HTML around every page. */
+export function Shell(props: {
   files: PageFiles
   theme: PageProps['theme']
   title: string
@@ -156,6 +178,7 @@ function Shell(props: {
   )
 }
 
-function write(page: preact.VNode): string {
+/** A page as text. */
+export function write(page: preact.VNode): string {
   return `<!doctype html>${renderToString(page)}`
 }

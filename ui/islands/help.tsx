@@ -1,10 +1,14 @@
 /** @jsxImportSource preact */
+import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 
 import { Icon } from '../icons.tsx'
 import { helpOpen } from '../stores/view.ts'
 
-const KEYS: readonly (readonly [string, string])[] = [
+/** Keys with what they do. */
+export type Keys = readonly (readonly [string, string])[]
+
+const KEYS: Keys = [
   ['/', 'Search'],
   ['↑ ↓', 'Move in the list'],
   ['Enter', 'Select the vehicle'],
@@ -16,8 +20,19 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['?', 'This help'],
 ]
 
-/** Keys and signs, in a dialog. */
+/** Keys and signs of the live map. */
 export function Help() {
+  return (
+    <HelpDialog keys={KEYS}>
+      A vehicle fades when three of its intervals pass without a fix, and turns grey when it is
+      silent for long. It is drawn up to one interval behind its newest fix, never ahead. The trail
+      goes from red (slow) to green (60 km/h).
+    </HelpDialog>
+  )
+}
+
+/** Keys and a note, in a dialog. */
+export function HelpDialog({ keys, children }: { keys: Keys; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null)
   useEffect(() => {
     if (helpOpen.value) box.current?.showModal()
@@ -45,7 +60,7 @@ export function Help() {
         </button>
       </header>
       <dl class="keys">
-        {KEYS.map(([key, text]) => (
+        {keys.map(([key, text]) => (
           <div key={key}>
             <dt>
               <kbd>{key}</kbd>
@@ -54,11 +69,7 @@ export function Help() {
           </div>
         ))}
       </dl>
-      <p class="card-note">
-        A vehicle fades when three of its intervals pass without a fix, and turns grey when it is
-        silent for long. It is drawn up to one interval behind its newest fix, never ahead. The
-        trail goes from red (slow) to green (60 km/h).
-      </p>
+      <div class="card-note">{children}</div>
     </dialog>
   )
 }

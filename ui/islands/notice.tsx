@@ -4,6 +4,7 @@ import { signal, useSignal } from '@preact/signals'
 import { Icon } from '../icons.tsx'
 import { setDemo } from '../stores/api.ts'
 import { fleet, stream } from '../stores/live.ts'
+import { Copyable } from './copyable.tsx'
 
 type Rights = Readonly<{ demoRunning: boolean; mayOperate: boolean }>
 
@@ -124,26 +125,4 @@ async function changeDemo(running: boolean): Promise<string> {
   }
   if (answer.why === 'signed_out') return 'Sign in first: only who runs this Orrery may do that.'
   return `The demo did not ${running ? 'start' : 'stop'}: ${answer.message}`
-}
-
-function Copyable({ text }: { text: string }) {
-  const copied = useSignal(false)
-  return (
-    <span class="copyable">
-      <code>{text}</code>
-      <button
-        type="button"
-        class="copy"
-        aria-label={copied.value ? 'Copied' : 'Copy'}
-        onClick={() => {
-          void navigator.clipboard.writeText(text).then(() => {
-            copied.value = true
-            setTimeout(() => (copied.value = false), 1_500)
-          })
-        }}
-      >
-        <Icon name={copied.value ? 'check' : 'copy'} />
-      </button>
-    </span>
-  )
 }

@@ -2,8 +2,8 @@
 import { Icon } from '../icons.tsx'
 import { beat } from '../stores/beat.ts'
 import { age } from '../stores/format.ts'
-import { stream } from '../stores/live.ts'
-import type { ConnectionState } from '../stores/stream.ts'
+import { stream as liveStream } from '../stores/live.ts'
+import type { ConnectionState, LiveStream } from '../stores/stream.ts'
 import { theme, toggleTheme } from '../stores/theme.ts'
 import { helpOpen } from '../stores/view.ts'
 
@@ -15,12 +15,20 @@ const TEXT: Readonly<Record<ConnectionState, string>> = {
   signed_out: 'Signed out',
 }
 
-/** The state of the line, and the page's own switches. */
+/** What the bar shows of a page's line to the server. */
+export type Line = Pick<LiveStream<string>, 'state' | 'heardMs'>
+
+/** The bar of the live map. */
 export function TopBar() {
+  return <BarTools line={liveStream} />
+}
+
+/** The state of the line, and the page's own switches. */
+export function BarTools({ line }: { line: Line }) {
   const other = theme.value === 'dark' ? 'light' : 'dark'
   return (
     <div class="bar-tools">
-      <Connection />
+      <Connection line={line} />
       <button
         type="button"
         class="tool"
@@ -43,8 +51,8 @@ export function TopBar() {
   )
 }
 
-function Connection() {
-  const state = stream.state.value
+function Connection({ line }: { line: Line }) {
+  const state = line.state.value
   if (state === 'signed_out') {
     return (
       <a class="badge" data-state={state} href="/sign-in">
@@ -57,15 +65,15 @@ function Connection() {
     <div class="badge" data-state={state}>
       <span class="badge-dot" />
       <span aria-live="polite">{TEXT[state]}</span>
-      {state === 'stale' || state === 'retrying' ? <Quiet /> : null}
+      {state === 'stale' || state === 'retrying' ? <Quiet line={line} /> : null}
     </div>
   )
 }
 
 /** How long nothing was heard; not read aloud each second. */
-function Quiet() {
+function Quiet({ line }: { line: Line }) {
   beat.value
-  const heardMs = stream.heardMs.value
+  const heardMs = line.heardMs.value
   if (heardMs < 0) return null
   return (
     <span class="badge-age" aria-hidden="true">

@@ -1,3 +1,4 @@
+import type { LatLng } from '../../actors/model/city-plane.ts'
 import { buildCity, type City, type CityEdge, type RoadClass } from '../../actors/model/city.ts'
 import { mercatorX, mercatorY } from '../stores/motion.ts'
 
@@ -38,6 +39,9 @@ export type Box = Readonly<{ x0: number; y0: number; x1: number; y1: number }>
 
 /** Bins are tiles of zoom 14: about 1.9 km wide here. */
 const BIN = 1 / 2 ** 14
+/** Edges of the sea in the city's own data. */
+const SEA_WEST = 23.4001
+const SEA_SOUTH = 37.7001
 
 /** Projects and bins the built-in city; takes about a tenth of a second, once. */
 export function makeAtlas(): Atlas {
@@ -47,7 +51,7 @@ export function makeAtlas(): Atlas {
   const pieces = binPieces(city.edges, xs, ys)
   const blocks = binBlocks(city.edges, xs, ys)
   return {
-    water: city.water.map(project),
+    water: city.water.map((ring) => project(ring.map(farOut))),
     areas: city.parks.map(({ name, kind, ring }) => {
       const line = project(ring)
       return { name, kind, ring: line, centre: middle(line) }
@@ -69,6 +73,11 @@ export function makeAtlas(): Atlas {
     },
     named: nameLines(city.edges, xs, ys),
   }
+}
+
+/** The sea ends where nobody drives; on a wide screen that edge would be seen, so it is drawn farther out. */
+function farOut({ lat, lng }: LatLng): LatLng {
+  return { lat: lat <= SEA_SOUTH ? lat - 1.5 : lat, lng: lng <= SEA_WEST ? lng - 1.5 : lng }
 }
 
 function project(ring: readonly Readonly<{ lat: number; lng: number }>[]): Line {

@@ -11,12 +11,11 @@ import { camera, filter, fitAll, following, reveals, select, selected } from '..
 import { BaseLayer, serverTiles } from './base-layer.ts'
 import { CameraTracker } from './camera.ts'
 import { FleetLayer } from './fleet-layer.ts'
+import { makeMap, type MapOptions } from './make-map.ts'
 import { paletteOf } from './palette.ts'
 
 /** Following rests until then: the map is on a flight of its own, which a nudge would end. */
 type Pause = { untilMs: number }
-
-export type MapOptions = Readonly<{ tilesUrl: string; tilesAttribution: string }>
 
 const FLIGHT_MS = 450
 const ZOOM_FIRST = 12
@@ -32,7 +31,11 @@ const PICK_PX_TOUCH = 26
 
 /** Puts the map into a box and keeps it to the stores. */
 export function mountMap(box: HTMLElement, options: MapOptions): void {
-  const map = makeMap(box)
+  const at = camera.peek()
+  const map = makeMap(box, {
+    at: at ?? { ...CITY_CENTRE, zoom: ZOOM_FIRST },
+    fit: { title: 'Show the whole fleet (a)', run: () => (fitAll.value += 1) },
+  })
   const base = new BaseLayer(paletteOf(theme.peek()))
   base.addTo(map)
   if (options.tilesUrl !== '')
@@ -55,45 +58,6 @@ export function mountMap(box: HTMLElement, options: MapOptions): void {
   const pause: Pause = { untilMs: 0 }
   keepCamera(map, pause)
   runFrames(map, layer, hover, pause)
-}
-
-function makeMap(box: HTMLElement): L.Map {
-  const at = camera.peek()
-  const map = L.map(box, {
-    center: at ?? CITY_CENTRE,
-    zoom: at?.zoom ?? ZOOM_FIRST,
-    minZoom: 3,
-    maxZoom: 19,
-    zoomControl: false,
-    attributionControl: false,
-    worldCopyJump: false,
-    wheelPxPerZoomLevel: 90,
-  })
-  L.control
-    .attribution({ prefix: '<a href="https://leafletjs.com" rel="noreferrer">Leaflet</a>' })
-    .addTo(map)
-  L.control.scale({ imperial: false, position: 'bottomright', maxWidth: 90 }).addTo(map)
-  new FitControl({ position: 'bottomright' }).addTo(map)
-  L.control.zoom({ position: 'bottomright', zoomInText: '+', zoomOutText: '−' }).addTo(map)
-  return map
-}
-
-/** A button beside the zoom's that shows the whole fleet. */
-class FitControl extends L.Control {
-  override onAdd(): HTMLElement {
-    const bar = L.DomUtil.create('div', 'leaflet-bar')
-    const button = L.DomUtil.create('a', 'fit', bar)
-    button.href = '#'
-    button.title = 'Show the whole fleet (a)'
-    button.setAttribute('role', 'button')
-    button.setAttribute('aria-label', 'Show the whole fleet')
-    L.DomEvent.disableClickPropagation(bar)
-    L.DomEvent.on(button, 'click', (event) => {
-      L.DomEvent.preventDefault(event)
-      fitAll.value += 1
-    })
-    return bar
-  }
 }
 
 /** Click selects, a pointer nearby shows a name, a drag lets go of the followed vehicle. */

@@ -49,11 +49,11 @@ export function setDemo(running: boolean): Promise<Answer<unknown>> {
   })
 }
 
-/** Why the live stream was refused; an EventSource does not tell. */
-export async function probeLive(): Promise<'ok' | 'signed_out' | 'down'> {
+/** Why a live stream was refused; an EventSource does not tell. */
+export async function probeLive(path: string): Promise<'ok' | 'signed_out' | 'down'> {
   const stop = new AbortController()
   try {
-    const answer = await fetch('/live', { signal: stop.signal })
+    const answer = await fetch(path, { signal: stop.signal })
     stop.abort()
     if (answer.status === 401 || answer.status === 403) return 'signed_out'
     return answer.ok ? 'ok' : 'down'
@@ -62,7 +62,8 @@ export async function probeLive(): Promise<'ok' | 'signed_out' | 'down'> {
   }
 }
 
-async function ask<Value>(path: string, init: RequestInit): Promise<Answer<Value>> {
+/** Asks our own server; what it answers is what its types say. */
+export async function ask<Value>(path: string, init: RequestInit): Promise<Answer<Value>> {
   try {
     const answer = await fetch(path, { ...init, credentials: 'same-origin' })
     if (answer.status === 404) return { ok: false, why: 'missing', message: 'Not stored yet.' }

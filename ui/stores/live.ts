@@ -1,17 +1,16 @@
 import type { LiveDelta, LiveKpi, LiveSnapshot } from '../../actors/model/live.ts'
-import { probeLive } from './api.ts'
 import { Fleet } from './fleet.ts'
 import { takeKpi } from './kpis.ts'
-import { LiveStream, parseEventId, type StreamWorld } from './stream.ts'
-
-const now = (): number => performance.now()
+import { browserWorld, keepOpen } from './stream-world.ts'
+import { LiveStream, parseEventId } from './stream.ts'
 
 /** The page's fleet. */
-export const fleet = new Fleet(now)
+export const fleet = new Fleet(() => performance.now())
 
 /** The page's line to the server. */
 export const stream = new LiveStream({
-  world: browserWorld(),
+  path: '/live',
+  world: browserWorld('/live', ['snapshot', 'delta', 'kpi']),
   lastEventId: () => fleet.lastEventId,
   receive,
 })
@@ -19,15 +18,7 @@ export const stream = new LiveStream({
 /** Opens the line, once for the page. */
 export function startLive(): void {
   fleet.smooth = !matchMedia('(prefers-reduced-motion: reduce)').matches
-  stream.start()
-  addEventListener('online', () => stream.wake())
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') stream.wake()
-  })
-  addEventListener('pagehide', () => stream.stop())
-  addEventListener('pageshow', (event: PageTransitionEvent) => {
-    if (event.persisted) stream.start()
-  })
+  keepOpen(stream)
 }
 
 function receive(event: 'snapshot' | 'delta' | 'kpi', id: string, text: string): boolean {
@@ -44,28 +35,4 @@ function receive(event: 'snapshot' | 'delta' | 'kpi', id: string, text: string):
   }
   const applied = fleet.applyDelta(at.epoch, at.seq, message as LiveDelta)
   return applied === 'applied' || applied === 'repeat'
-}
-
-function browserWorld(): StreamWorld {
-  return {
-    open(url, handlers) {
-      const source = new EventSource(url)
-      source.addEventListener('open', () => handlers.opened())
-      source.addEventListener('error', () => handlers.failed())
-      for (const event of ['snapshot', 'delta', 'kpi'] as const) {
-        source.addEventListener(event, (message: MessageEvent<string>) => {
-          // A KPI has no id of its own, yet the browser repeats the last one.
-          handlers.message(event, message.lastEventId, message.data)
-        })
-      }
-      return source
-    },
-    probe: probeLive,
-    now,
-    random: Math.random,
-    after(delayMs, run) {
-      const timer = setTimeout(run, delayMs)
-      return () => clearTimeout(timer)
-    },
-  }
 }

@@ -2,7 +2,8 @@ import { beforeEach, expect, test } from 'bun:test'
 
 import { LiveStream, parseEventId, type SourceHandlers, type StreamWorld } from './stream.ts'
 
-type Opened = { url: string; handlers: SourceHandlers; readyState: number; closed: boolean }
+type Event = 'snapshot' | 'delta' | 'kpi'
+type Opened = { url: string; handlers: SourceHandlers<Event>; readyState: number; closed: boolean }
 
 let nowMs = 0
 let opened: Opened[] = []
@@ -12,7 +13,7 @@ let received: string[] = []
 let accept = true
 let lastEventId = ''
 
-const world: StreamWorld = {
+const world: StreamWorld<Event> = {
   open(url, handlers) {
     const source: Opened & { close(): void } = {
       url,
@@ -50,14 +51,16 @@ function advance(ms: number): void {
   nowMs = untilMs
 }
 
-const stream = (): LiveStream =>
+const stream = (change: { path?: string; staleAfterMs?: number } = {}): LiveStream<Event> =>
   new LiveStream({
+    path: '/live',
     world,
     lastEventId: () => lastEventId,
     receive: (event, id) => {
       received.push(`${event} ${id}`)
       return accept
     },
+    ...change,
   })
 
 function newest(): Opened {
@@ -102,6 +105,18 @@ test('a quiet line is stale, speaks again and is live, or is opened anew where i
   expect(newest().url).toBe('/live?lastEventId=e-41')
   newest().handlers.opened()
   expect(live.state.value).toBe('live')
+})
+
+test('a stream has a path of its own, and its own idea of silence', () => {
+  const live = stream({ path: '/live/regions', staleAfterMs: 15_000 })
+  lastEventId = 'e 1-3'
+  live.start()
+  expect(newest().url).toBe('/live/regions?lastEventId=e%201-3')
+  newest().handlers.opened()
+  advance(14_000)
+  expect(live.state.value).toBe('live')
+  advance(2_100)
+  expect(live.state.value).toBe('stale')
 })
 
 test('while the browser itself retries, it only says so', () => {

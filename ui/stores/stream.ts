@@ -14,16 +14,16 @@ export type ConnectionState = 'connecting' | 'live' | 'stale' | 'retrying' | 'si
 export type Source = Readonly<{ readyState: number; close(): void }>
 
 /** What a source tells. */
-export type SourceHandlers = Readonly<{
+export type SourceHandlers<Event extends string> = Readonly<{
   opened(): void
   /** `id` is empty for an event without one. */
-  message(event: 'snapshot' | 'delta' | 'kpi', id: string, text: string): void
+  message(event: Event, id: string, text: string): void
   failed(): void
 }>
 
 /** The world around the stream, handed in. */
-export type StreamWorld = Readonly<{
-  open(url: string, handlers: SourceHandlers): Source
+export type StreamWorld<Event extends string> = Readonly<{
+  open(url: string, handlers: SourceHandlers<Event>): Source
   /** Why a stream was refused, asked when the browser gave up. */
   probe(): Promise<'ok' | 'signed_out' | 'down'>
   now(): number
@@ -33,7 +33,18 @@ export type StreamWorld = Readonly<{
 }>
 
 /** Takes a message; false asks for the stream to be opened anew from `lastEventId`. */
-export type Receive = (event: 'snapshot' | 'delta' | 'kpi', id: string, text: string) => boolean
+export type Receive<Event extends string> = (event: Event, id: string, text: string) => boolean
+
+/** One line to the server. */
+export type StreamOptions<Event extends string> = Readonly<{
+  /** Where it is asked for, such as `/live`. */
+  path: string
+  world: StreamWorld<Event>
+  receive: Receive<Event>
+  lastEventId: () => string
+  /** Silence that is no longer ordinary: 5 s where something comes each second. */
+  staleAfterMs?: number
+}>
 
 const STALE_AFTER_MS = 5_000
 const DEAD_AFTER_MS = 20_000
@@ -43,24 +54,24 @@ const BACKOFF_MS_MAX = 15_000
 const CLOSED = 2
 
 /** One SSE connection kept alive, as a state machine. */
-export class LiveStream {
+export class LiveStream<Event extends string> {
   readonly state = signal<ConnectionState>('connecting')
   /** When something was last heard, on the page's clock; −1 before. */
   readonly heardMs = signal(-1)
 
-  readonly #world: StreamWorld
-  readonly #receive: Receive
-  readonly #lastEventId: () => string
+  readonly #options: StreamOptions<Event>
+  readonly #world: StreamWorld<Event>
+  readonly #staleAfterMs: number
   #source: Source | null = null
   #attempt = 0
   #troubleMs = 0
   #cancelCheck = (): void => {}
   #cancelRetry = (): void => {}
 
-  constructor(options: { world: StreamWorld; receive: Receive; lastEventId: () => string }) {
+  constructor(options: StreamOptions<Event>) {
+    this.#options = options
     this.#world = options.world
-    this.#receive = options.receive
-    this.#lastEventId = options.lastEventId
+    this.#staleAfterMs = options.staleAfterMs ?? STALE_AFTER_MS
   }
 
   start(): void {
@@ -83,15 +94,16 @@ export class LiveStream {
 
   #open(): void {
     this.#troubleMs = this.#world.now()
-    const id = this.#lastEventId()
-    const url = id === '' ? '/live' : `/live?lastEventId=${encodeURIComponent(id)}`
+    const { path, lastEventId, receive } = this.#options
+    const id = lastEventId()
+    const url = id === '' ? path : `${path}?lastEventId=${encodeURIComponent(id)}`
     const current = (): boolean => this.#source === source
     const source: Source = this.#world.open(url, {
       opened: () => current() && this.#heard(),
       message: (event, messageId, text) => {
         if (!current()) return
         this.#heard()
-        if (!this.#receive(event, messageId, text)) this.#retryLater()
+        if (!receive(event, messageId, text)) this.#retryLater()
       },
       failed: () => current() && this.#failed(source),
     })
@@ -139,7 +151,7 @@ export class LiveStream {
     this.#cancelCheck = this.#world.after(CHECK_EVERY_MS, () => {
       const now = this.#world.now()
       const quietMs = now - this.heardMs.value
-      if (this.state.value === 'live' && quietMs > STALE_AFTER_MS) {
+      if (this.state.value === 'live' && quietMs > this.#staleAfterMs) {
         this.state.value = 'stale'
         this.#troubleMs = now
       } else if (this.#source && this.state.value !== 'live') {
