@@ -51,3 +51,22 @@ export function bytesInMemory(all: Uint8Array): ReplayBytes {
     close() {},
   }
 }
+
+/**
+ * Standard input, taken away from descriptor 0. An engine in this process that finds something to read there takes it
+ * for rows of whatever it inserts, so it must find nothing.
+ */
+export function takeStdin(): AsyncIterable<Uint8Array> {
+  let fd: number
+  try {
+    fd = openSync('/dev/fd/0', 'r')
+  } catch {
+    // A socket cannot be opened by its name.
+    return Bun.stdin.stream()
+  }
+  closeSync(0)
+  // The lowest free descriptor is the one that was closed.
+  const nothing = openSync('/dev/null', 'r')
+  if (nothing !== 0) closeSync(nothing)
+  return createReadStream('', { fd, highWaterMark: CHUNK_BYTES })
+}

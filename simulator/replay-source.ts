@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 
 import { messageOf } from '../actors/kernel/errors.ts'
-import { bytesInMemory, openReplayFile, type ReplayBytes } from './replay-file.ts'
+import { bytesInMemory, openReplayFile, type ReplayBytes, takeStdin } from './replay-file.ts'
 import { type ReplayRow, type RowKind, RowReader } from './replay-rows.ts'
 import { asRecord, parseJson } from './wire.ts'
 
@@ -78,7 +78,7 @@ async function openBytes(path: string, bytes: ReplayBytes, known: Known): Promis
 }
 
 async function openStdin(options: SourceOptions): Promise<ReplaySource> {
-  const { head, all } = await withHead(options.stdin?.() ?? Bun.stdin.stream())
+  const { head, all } = await withHead(options.stdin?.() ?? takeStdin())
   const csv = looksLikeCsv(head)
   const known = { ...options, csv, head }
   const kind = kindOf('stdin', known)
