@@ -117,8 +117,8 @@ export function signInDocument(
 }
 
 const PAGES = [
-  { id: 'live', path: '/', label: 'Live map' },
-  { id: 'regions', path: '/regions', label: 'Regions' },
+  { id: 'live', path: '/', label: 'Live map', short: 'Map' },
+  { id: 'regions', path: '/regions', label: 'Regions', short: 'Regions' },
 ] as const
 
 /** The bar above every page: who we are, the pages, and the page's own tools. */
@@ -127,9 +127,10 @@ export function Bar(props: { at: (typeof PAGES)[number]['id']; children: Compone
     <header class="bar">
       <Brand />
       <nav class="pages" aria-label="Pages">
-        {PAGES.map(({ id, path, label }) => (
+        {PAGES.map(({ id, path, label, short }) => (
           <a key={id} href={path} aria-current={id === props.at ? 'page' : undefined}>
-            {label}
+            <span class="wide">{label}</span>
+            <span class="narrow">{short}</span>
           </a>
         ))}
       </nav>

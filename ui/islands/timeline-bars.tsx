@@ -4,7 +4,7 @@ import { hourMinute, lateShareOf, type Slot, stateOf } from '../stores/timeline.
 
 const HEIGHT = 132
 const LEFT = 44
-const RIGHT = 40
+const RIGHT = 48
 const TOP = 12
 const BOTTOM = 20
 /** Times below the bars, this far apart or more. */

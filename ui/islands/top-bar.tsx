@@ -15,6 +15,9 @@ const TEXT: Readonly<Record<ConnectionState, string>> = {
   signed_out: 'Signed out',
 }
 
+/** Where there is less room. */
+const TEXT_SHORT: typeof TEXT = { ...TEXT, connecting: 'Opening', retrying: 'Retrying' }
+
 /** What the bar shows of a page's line to the server. */
 export type Line = Pick<LiveStream<string>, 'state' | 'heardMs'>
 
@@ -64,7 +67,10 @@ function Connection({ line }: { line: Line }) {
   return (
     <div class="badge" data-state={state}>
       <span class="badge-dot" />
-      <span aria-live="polite">{TEXT[state]}</span>
+      <span aria-live="polite">
+        <span class="wide">{TEXT[state]}</span>
+        <span class="narrow">{TEXT_SHORT[state]}</span>
+      </span>
       {state === 'stale' || state === 'retrying' ? <Quiet line={line} /> : null}
     </div>
   )

@@ -39,9 +39,9 @@ export type Box = Readonly<{ x0: number; y0: number; x1: number; y1: number }>
 
 /** Bins are tiles of zoom 14: about 1.9 km wide here. */
 const BIN = 1 / 2 ** 14
-/** Edges of the sea in the city's own data. */
-const SEA_WEST = 23.4001
-const SEA_SOUTH = 37.7001
+/** The sea of the city’s own data ends just beyond these. */
+const SEA_WEST = 23.405
+const SEA_SOUTH = 37.705
 
 /** Projects and bins the built-in city; takes about a tenth of a second, once. */
 export function makeAtlas(): Atlas {

@@ -132,7 +132,7 @@ export const METRICS = [
     tone: 'sky',
     from: 'lowest',
     value: ({ deliveries }) => deliveries?.meanSpeedKmh ?? null,
-    text: figure,
+    text: (value) => value.toFixed(value < 10 ? 1 : 0),
   },
 ] as const satisfies readonly Metric[]
 
