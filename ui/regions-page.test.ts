@@ -101,6 +101,19 @@ describe.skipIf(!present)('the regions page in a browser', () => {
     await page.close()
   })
 
+  test('older windows are asked for, and the timeline comes back to the newest', async () => {
+    const { page, complaints } = await open(WIDE)
+    await rows(page).first().waitFor()
+    const bars = page.locator('.bar-value')
+    expect(await bars.count()).toBeGreaterThan(50)
+    await page.getByRole('button', { name: 'Older windows' }).click()
+    await page.getByRole('img', { name: /^1 windows/ }).waitFor()
+    await page.getByRole('button', { name: 'Newer windows' }).click()
+    await page.getByRole('img', { name: /^60 windows/ }).waitFor()
+    expect(complaints).toEqual([])
+    await page.close()
+  })
+
   test('deliveries are asked for when one of their metrics is chosen', async () => {
     const { page, complaints } = await open(WIDE)
     await page.getByLabel('Colour and order by').selectOption('speed')

@@ -125,8 +125,12 @@ export async function serveRegions(
       if (pathname === '/live/regions') return stream()
       if (pathname === '/api/regions/map') return Response.json(map.toGeoJson())
       if (pathname === '/api/regions/deliveries') return Response.json(testDeliveries(snapshot))
-      if (pathname.startsWith('/metrics/timeline/')) {
-        return Response.json({ hours: searchParams.get('hours'), windows: [] })
+      if (pathname === '/api/regions/windows') {
+        const [regionId, startMs] = [
+          Number(searchParams.get('region')),
+          Number(searchParams.get('to')),
+        ]
+        return Response.json({ windows: [testWindow({ regionId, sizeS: 300, startMs })] })
       }
       if (pathname !== '/regions') return new Response('Not found', { status: 404 })
       return new Response(pages.regions({}), {
@@ -159,9 +163,9 @@ const POLICY = [
 
 function testDeliveries(snapshot: RegionsSnapshot): unknown {
   return {
-    regions: snapshot.regions.map(({ regionId }) => ({
+    deliveries: snapshot.regions.map(({ regionId }) => ({
       regionId,
-      windowStart: '2025-08-17T07:00:00+00:00',
+      startMs: Date.UTC(2025, 7, 17, 7),
       active: (regionId * 13) % 40,
       completed: (regionId * 5) % 17,
       meanSpeedKmh: 15 + ((regionId * 11) % 30),

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 
-import { fetchTimeline } from './regions-api.ts'
+import { fetchWindows } from './regions-api.ts'
 import { regions } from './regions-live.ts'
 import { timelineEndMs, timelineOf } from './regions-shown.ts'
 import { back, size, sizeS } from './regions-view.ts'
@@ -14,12 +14,14 @@ export async function loadBack(screens: number): Promise<void> {
   const regionId = timelineOf.peek()
   const endMs = timelineEndMs.peek()
   if (regionId === null || endMs === null) return
-  const spanMs = SLOTS * sizeS.peek() * 1_000
-  const fromMs = endMs - (screens - back.peek() + 1) * spanMs
   const [name, seconds] = [size.peek(), sizeS.peek()]
-  // The newest of all windows is here: hours are counted back from there, and from now where that is later.
-  const hours = Math.ceil((Math.max(Date.now(), endMs + spanMs) - fromMs) / 3_600_000)
-  const answer = await fetchTimeline({ regionId, size: name, sizeS: seconds, hours })
+  const spanMs = SLOTS * seconds * 1_000
+  const toMs = endMs - (screens - back.peek()) * spanMs
+  const answer = await fetchWindows({
+    ...{ regionId, size: name, limit: SLOTS },
+    ...{ fromMs: Math.max(0, toMs - spanMs + seconds * 1_000), toMs: Math.max(0, toMs) },
+  })
+  if (timelineOf.peek() !== regionId || sizeS.peek() !== seconds) return
   olderTrouble.value = answer.ok ? '' : `Older windows did not come: ${answer.message}`
   if (!answer.ok) return
   regions.addOlder(regionId, seconds, answer.value)

@@ -18,14 +18,14 @@ export function fetchRegionMap(): Promise<Answer<RegionShapes>> {
   return ask('/api/regions/map', {})
 }
 
-/** Windows of a region over its last hours, oldest first. */
-export async function fetchTimeline(
-  of: Readonly<{ regionId: number; size: WindowName; sizeS: WindowSizeS; hours: number }>,
+/** Windows of a region by start, both ends included, oldest first. */
+export async function fetchWindows(
+  of: Readonly<{ regionId: number; size: WindowName; fromMs: number; toMs: number; limit: number }>,
 ): Promise<Answer<readonly RegionWindow[]>> {
-  const path = `/metrics/timeline/${of.regionId}?hours=${of.hours}&window=${of.size}`
-  const answer = await ask<unknown>(path, {})
-  if (!answer.ok) return answer
-  return { ok: true, value: readTimeline(answer.value, of.regionId, of.sizeS) }
+  const query = `region=${of.regionId}&window=${of.size}&from=${of.fromMs}&to=${of.toMs}`
+  const path = `/api/regions/windows?${query}&limit=${of.limit}`
+  const answer = await ask<Readonly<{ windows: readonly RegionWindow[] }>>(path, {})
+  return answer.ok ? { ok: true, value: answer.value.windows } : answer
 }
 
 /** Figures of deliveries by region: of each the newest window that is no older than one before the newest. */
@@ -36,43 +36,6 @@ export async function fetchDeliveries(
   const hours = Math.max(1, (3 * sizeS) / 3_600)
   const answer = await ask<unknown>(`/api/regions/deliveries?window=${size}&hours=${hours}`, {})
   return answer.ok ? { ok: true, value: readDeliveries(answer.value, sizeS) } : answer
-}
-
-/** Windows as the documented API writes them, ISO times and all. */
-export function readTimeline(
-  answer: unknown,
-  regionId: number,
-  sizeS: WindowSizeS,
-): readonly RegionWindow[] {
-  const windows = rowsOf(answer).flatMap((row) => {
-    const startMs = timeOf(row)
-    if (!Number.isFinite(startMs)) return []
-    const number = (name: string): number => numberOf(row, name) ?? 0
-    const window: RegionWindow = {
-      regionId,
-      sizeS,
-      startMs,
-      tripCount: number('tripCount'),
-      totalFare: numberOf(row, 'totalFare') ?? number('avgFare') * number('tripCount'),
-      avgFare: number('avgFare'),
-      minFare: number('minFare'),
-      maxFare: number('maxFare'),
-      totalDistance: number('totalDistance'),
-      minDistance: number('minDistance'),
-      maxDistance: number('maxDistance'),
-      avgDuration: number('avgDuration'),
-      minDuration: number('minDuration'),
-      maxDuration: number('maxDuration'),
-      p50Duration: number('p50Duration'),
-      p95Duration: number('p95Duration'),
-      lateCount: number('lateCount'),
-      // Where it is not said it is the old contract, which knows final windows only.
-      final: row['final'] !== false,
-      revision: number('revision'),
-    }
-    return [window]
-  })
-  return windows.sort((one, other) => one.startMs - other.startMs)
 }
 
 /** The newest figures of each region. */

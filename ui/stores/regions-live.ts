@@ -14,6 +14,7 @@ const PATH = '/live/regions'
 const DELIVERIES_EVERY_MS = 10_000
 const MAP_AGAIN_MS = 5_000
 /** Where no trip comes there is nothing to say; a line that is cut is noticed at once anyway. */
+const RENEW_AFTER_MS = 45_000
 const STALE_AFTER_MS = 60_000
 
 /** The page's regions. */
@@ -35,6 +36,7 @@ export const stream = new LiveStream({
   lastEventId: () => regions.lastEventId,
   receive,
   staleAfterMs: STALE_AFTER_MS,
+  renewAfterMs: RENEW_AFTER_MS,
 })
 
 /** Opens the line and asks for the rest, once for the page. */

@@ -51,7 +51,9 @@ function advance(ms: number): void {
   nowMs = untilMs
 }
 
-const stream = (change: { path?: string; staleAfterMs?: number } = {}): LiveStream<Event> =>
+type Change = { path?: string; staleAfterMs?: number; renewAfterMs?: number }
+
+const stream = (change: Change = {}): LiveStream<Event> =>
   new LiveStream({
     path: '/live',
     world,
@@ -116,6 +118,26 @@ test('a stream has a path of its own, and its own idea of silence', () => {
   advance(14_000)
   expect(live.state.value).toBe('live')
   advance(2_100)
+  expect(live.state.value).toBe('stale')
+})
+
+test('where silence is ordinary the line is tried anew while it is live, and stale if that fails', () => {
+  const live = stream({ staleAfterMs: 60_000, renewAfterMs: 45_000 })
+  live.start()
+  newest().handlers.opened()
+  lastEventId = 'e-8'
+  advance(46_500)
+  expect(opened.length).toBe(2)
+  expect(opened[0]?.closed).toBe(true)
+  expect(newest().url).toBe('/live?lastEventId=e-8')
+  expect(live.state.value).toBe('live')
+  newest().handlers.opened()
+  advance(44_000)
+  expect(opened.length).toBe(2)
+  advance(4_000)
+  expect(opened.length).toBe(3)
+  advance(14_000)
+  expect(opened.length).toBe(3)
   expect(live.state.value).toBe('stale')
 })
 

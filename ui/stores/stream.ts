@@ -44,6 +44,11 @@ export type StreamOptions<Event extends string> = Readonly<{
   lastEventId: () => string
   /** Silence that is no longer ordinary: 5 s where something comes each second. */
   staleAfterMs?: number
+  /**
+   * Where silence is ordinary: after so much of it the line is opened anew while it still counts as
+   * live, so that a network that dropped it without a word is found out and a quiet night is not shown as trouble.
+   */
+  renewAfterMs?: number
 }>
 
 const STALE_AFTER_MS = 5_000
@@ -65,6 +70,8 @@ export class LiveStream<Event extends string> {
   #source: Source | null = null
   #attempt = 0
   #troubleMs = 0
+  /** When the line was last heard before it was renewed: once for each silence. */
+  #renewedOf = -1
   #cancelCheck = (): void => {}
   #cancelRetry = (): void => {}
 
@@ -151,7 +158,13 @@ export class LiveStream<Event extends string> {
     this.#cancelCheck = this.#world.after(CHECK_EVERY_MS, () => {
       const now = this.#world.now()
       const quietMs = now - this.heardMs.value
-      if (this.state.value === 'live' && quietMs > this.#staleAfterMs) {
+      const renewAfterMs = this.#options.renewAfterMs ?? Infinity
+      const renewed = this.#renewedOf === this.heardMs.value
+      if (this.state.value === 'live' && quietMs > renewAfterMs && !renewed) {
+        this.#renewedOf = this.heardMs.value
+        this.#close()
+        this.#open()
+      } else if (this.state.value === 'live' && quietMs > this.#staleAfterMs) {
         this.state.value = 'stale'
         this.#troubleMs = now
       } else if (this.#source && this.state.value !== 'live') {

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 
 import { testWindow } from '../testing.ts'
 import { roundUp, scaleOver, STEPS } from './colour-scale.ts'
-import { readDeliveries, readTimeline } from './regions-api.ts'
+import { readDeliveries } from './regions-api.ts'
 import {
   formatRegionsLink,
   parseRegionsLink,
@@ -64,23 +64,6 @@ test('a view comes back from its own link, and nonsense in it does no harm', () 
   })
 })
 
-test('windows of the documented API are read, ours and the old contract', () => {
-  const row = {
-    regionId: 5,
-    windowStart: '2025-09-01T11:40:00+00:00',
-    windowEnd: '2025-09-01T11:41:00+00:00',
-    tripCount: 7,
-    avgFare: 50,
-    p95Duration: null,
-  }
-  const startMs = Date.UTC(2025, 8, 1, 11, 40)
-  const [old] = readTimeline([row, { windowStart: 'never' }, null], 5, 60)
-  expect(old).toMatchObject({ startMs, tripCount: 7, totalFare: 350, final: true, p95Duration: 0 })
-  const [ours] = readTimeline({ windows: [{ ...row, final: false, revision: 2 }] }, 5, 60)
-  expect(ours).toMatchObject({ final: false, revision: 2 })
-  expect(readTimeline('nonsense', 5, 60)).toEqual([])
-})
-
 test('of deliveries, each region counts with its newest window, unless that is long past', () => {
   const row = (region_id: number, minute: number, active: number) => ({
     ...{ region_id, active, completed: 1, mean_speed_kmh: null },
@@ -91,4 +74,8 @@ test('of deliveries, each region counts with its newest window, unless that is l
     [1, 5],
     [2, 6],
   ])
+  expect(readDeliveries({ deliveries: [{ regionId: 4, startMs: 0, active: 2 }] }, 60)).toEqual([
+    { regionId: 4, startMs: 0, active: 2, completed: 0, meanSpeedKmh: null },
+  ])
+  expect(readDeliveries('nonsense', 60)).toEqual([])
 })
