@@ -11,16 +11,17 @@ import { machineText, reportText } from './report.ts'
 import { restart } from './restart.ts'
 import { rowsText, type ScenarioOptions } from './scenario.ts'
 import { sessions } from './sessions.ts'
+import { trips } from './trips.ts'
 
 const HELP = `Usage: bun run bench [options]
-       bun run bench --scenario sessions|overload|restart [options]
+       bun run bench --scenario sessions|overload|restart|trips [options]
 
 Starts the real server on an empty data folder, puts load on it from a second process, and counts in
 its stores afterwards what became of it: once with frames of 50 pings, once with frames of 1.
 
   --seconds N     measured time of each (default 60)
   --warm-up N     seconds before it that count for nothing but the stores (default 5)
-  --only NAME     frames50 or frames1
+  --only NAME     frames50 or frames1; of a scenario one of its parts
   --vehicles N    live sessions (default 100000)
   --rate N        pings a second (default: as fast as acknowledged)
   --sockets N     connections (default: 16 for frames50, 256 for frames1)
@@ -34,12 +35,14 @@ Scenarios, each on an empty data folder of its own:
   overload        ten times what the machine takes, from senders that wait for nothing
                   (--seconds N, default 300)
   restart         kill -9 and a start over a long journal (--records N, default 10000000)
+  trips           trips at full speed, what each costs, what they leave in memory, how soon they are seen
+                  (--trips N, default 1000000; --only replay, cost, memory or visible)
 
   --help          this text
 
 Exit code: 0 nothing lost and nothing double, and what must hold held; 1 not so, or it failed; 2 wrong usage.`
 
-const SCENARIOS = { sessions, overload, restart } as const
+const SCENARIOS = { sessions, overload, restart, trips } as const
 
 type ScenarioName = keyof typeof SCENARIOS
 
@@ -50,7 +53,7 @@ type Options = Readonly<{
   jsonFile: string | null
 }>
 
-type Sizes = Pick<ScenarioOptions, 'seconds' | 'sessions' | 'records'>
+type Sizes = Pick<ScenarioOptions, 'seconds' | 'sessions' | 'records' | 'trips' | 'only'>
 
 const EXIT_INTERRUPTED = 130
 
@@ -146,7 +149,8 @@ function parseOptions(args: readonly string[]): Options | null {
     framesInFlight: numberOr('window', one.framesInFlight),
   }))
   const cases = both.filter((one) => values.only === undefined || one.name === values.only)
-  if (cases.length === 0) throw new UsageError(`--only is "${values.only}": frames50 or frames1`)
+  if (cases.length === 0 && !scenario)
+    throw new UsageError(`--only is "${values.only}": frames50 or frames1`)
   const jsonFile = values.json === undefined ? null : resolve(values.json)
   return { cases, scenario, dir: resolve(values.dir), jsonFile }
 }
@@ -155,12 +159,14 @@ function scenarioOf(values: ReturnType<typeof parse>): Options['scenario'] {
   if (values.scenario === undefined) return null
   const name = Object.keys(SCENARIOS).find((known) => known === values.scenario)
   if (!isScenario(name))
-    throw new UsageError(`--scenario is "${values.scenario}": sessions, overload or restart`)
+    throw new UsageError(`--scenario is "${values.scenario}": ${Object.keys(SCENARIOS).join(', ')}`)
   return {
     name,
-    seconds: whole('seconds', values.seconds ?? '300', 5, 86_400),
+    seconds: whole('seconds', values.seconds ?? (name === 'trips' ? '30' : '300'), 5, 86_400),
     sessions: whole('sessions', values.sessions, 10_000, 10_000_000),
     records: whole('records', values.records, 50, 1_000_000_000),
+    trips: whole('trips', values.trips, 10_000, 10_000_000),
+    only: values.only ?? null,
   }
 }
 
@@ -176,6 +182,7 @@ function parse(args: readonly string[]) {
         scenario: { type: 'string' },
         sessions: { type: 'string', default: '1000000' },
         records: { type: 'string', default: '10000000' },
+        trips: { type: 'string', default: '1000000' },
         seconds: { type: 'string' },
         'warm-up': { type: 'string', default: '5' },
         only: { type: 'string' },

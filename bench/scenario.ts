@@ -12,6 +12,10 @@ export type ScenarioOptions = Readonly<{
   sessions: number
   /** Messages in the journal at a restart. */
   records: number
+  /** Trips of a replay. */
+  trips: number
+  /** One part of a scenario that has several; null for all. */
+  only: string | null
   say: (text: string) => void
   onCleanup: Cleanup
   /** Called when a server ends that should not; the scenario fails with what it said. */
