@@ -107,7 +107,7 @@ describe.skipIf(!present)('the regions page in a browser', () => {
     const bars = page.locator('.bar-value')
     expect(await bars.count()).toBeGreaterThan(50)
     await page.getByRole('button', { name: 'Older windows' }).click()
-    await page.getByRole('img', { name: /^1 windows/ }).waitFor()
+    await page.getByRole('img', { name: /^1 window,/ }).waitFor()
     await page.getByRole('button', { name: 'Newer windows' }).click()
     await page.getByRole('img', { name: /^60 windows/ }).waitFor()
     expect(complaints).toEqual([])

@@ -1,6 +1,6 @@
 /** @jsxImportSource preact */
 import type { RegionWindow } from '../../actors/model/window.ts'
-import { hourMinute, lateShareOf, type Slot, stateOf } from '../stores/timeline.ts'
+import { dayText, hourMinute, lateShareOf, type Slot, stateOf } from '../stores/timeline.ts'
 
 const HEIGHT = 132
 const LEFT = 44
@@ -8,7 +8,7 @@ const RIGHT = 48
 const TOP = 12
 const BOTTOM = 20
 /** Times below the bars, this far apart or more. */
-const LABEL_PX = 90
+const LABEL_PX = 110
 
 type BarsProps = Readonly<{
   slots: readonly Slot[]
@@ -155,12 +155,18 @@ function Times(props: BarsProps & { x: (index: number) => number; stepPx: number
             y={HEIGHT - 4}
             text-anchor={index === slots.length - 1 ? 'end' : 'middle'}
           >
-            {hourMinute(new Date(startMs))}
+            {timeOf(startMs, props.sizeS)}
           </text>
         ) : null,
       )}
     </>
   )
+}
+
+/** Sixty hours are more than a day: their times say which one. */
+function timeOf(startMs: number, sizeS: number): string {
+  const time = hourMinute(new Date(startMs))
+  return sizeS < 3_600 ? time : `${dayText(startMs, Date.now())} ${time}`
 }
 
 const PLOT = HEIGHT - TOP - BOTTOM
@@ -184,5 +190,5 @@ function textOf({ slots, tickText, valueOf }: BarsProps): string {
   const open = held.filter(({ final }) => !final).length
   const revised = held.filter(({ revision }) => revision > 0).length
   const highest = Math.max(...held.map(valueOf))
-  return `${held.length} windows, newest ${tickText(valueOf(last))}, highest ${tickText(highest)}, ${open} provisional, ${revised} revised`
+  return `${held.length} ${held.length === 1 ? 'window' : 'windows'}, newest ${tickText(valueOf(last))}, highest ${tickText(highest)}, ${open} provisional, ${revised} revised`
 }

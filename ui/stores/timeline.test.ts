@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 
 import { testWindow } from '../testing.ts'
 import { roundUp, scaleOver, STEPS } from './colour-scale.ts'
-import { readDeliveries } from './regions-api.ts'
+import { newestOf } from './regions-api.ts'
 import {
   formatRegionsLink,
   parseRegionsLink,
@@ -65,17 +65,14 @@ test('a view comes back from its own link, and nonsense in it does no harm', () 
 })
 
 test('of deliveries, each region counts with its newest window, unless that is long past', () => {
-  const row = (region_id: number, minute: number, active: number) => ({
-    ...{ region_id, active, completed: 1, mean_speed_kmh: null },
-    window_start: new Date(minute * MINUTE).toISOString(),
+  const row = (regionId: number, minute: number, active: number) => ({
+    ...{ regionId, active, completed: 1, meanSpeedKmh: null },
+    startMs: minute * MINUTE,
   })
-  const found = readDeliveries([row(1, 10, 4), row(1, 11, 5), row(2, 10, 6), row(3, 2, 7)], 60)
+  const found = newestOf([row(1, 10, 4), row(1, 11, 5), row(2, 10, 6), row(3, 2, 7)], 60)
   expect(found.map(({ regionId, active }) => [regionId, active])).toEqual([
     [1, 5],
     [2, 6],
   ])
-  expect(readDeliveries({ deliveries: [{ regionId: 4, startMs: 0, active: 2 }] }, 60)).toEqual([
-    { regionId: 4, startMs: 0, active: 2, completed: 0, meanSpeedKmh: null },
-  ])
-  expect(readDeliveries('nonsense', 60)).toEqual([])
+  expect(newestOf([], 60)).toEqual([])
 })
