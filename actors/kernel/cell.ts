@@ -21,8 +21,9 @@ export class Cell<State, Message> {
   state: State
   /** The last message that `state` has seen. */
   offset: number
-  /** `offset` of the newest state that is stored, −1 for none. */
-  storedOffset: number
+  /** Turns it has had since it woke, and how many of them the newest stored state has seen. */
+  turns = 0
+  storedTurns = 0
   /** Letters that wait for a look into the past; null while none is under way. */
   waiting: Mailbox<Letter<Message>> | null = null
   /** Had a message since the tide that it heard of last, or was woken with one in its state. */
@@ -34,11 +35,15 @@ export class Cell<State, Message> {
   /** Being put away: dropped when the write is done and nothing came in the meantime. */
   leaving = false
 
-  constructor(id: string, state: State, storedOffset: number) {
+  constructor(id: string, state: State, offset: number) {
     this.id = id
     this.state = state
-    this.offset = storedOffset
-    this.storedOffset = storedOffset
+    this.offset = offset
+  }
+
+  /** True when its state has seen more than what is stored. A tide changes it too, at an offset it has had. */
+  get changed(): boolean {
+    return this.turns > this.storedTurns
   }
 
   /** The oldest message it has not handled, or null. */

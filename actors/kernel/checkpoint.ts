@@ -56,6 +56,9 @@ function readOffset(store: StateStore, name: string): number {
   return mark ? Number(new TextDecoder().decode(mark).split(' ')[0]) : -1
 }
 
+/** An actor whose state was taken for storing, and its turns until then: more may come before it is stored. */
+type Encoded<State, Message> = Readonly<{ cell: Cell<State, Message>; turns: number }>
+
 /**
  * Stores every changed state, a few at a time while the actors go on, and then marks the offset from
  * which a replay has to start. The mark waits until the sinks have acknowledged everything that the
@@ -114,13 +117,13 @@ export class Checkpoint<State, Message, Page = HistoryPage> {
     let visits = directory.awake
     let sliced = 0
     let total = 0
-    let changed: Cell<State, Message>[] = []
+    let changed: Encoded<State, Message>[] = []
     let states: StoredState[] = []
     for (const cell of directory.cells()) {
       // Actors that woke after the start have nothing from before it to store.
       if (visits-- <= 0) break
-      if (cell.offset > cell.storedOffset) {
-        changed.push(cell)
+      if (cell.changed) {
+        changed.push({ cell, turns: cell.turns })
         states.push(directory.stored(cell))
       }
       if (states.length >= STATES_PER_SAVE) {
@@ -137,15 +140,12 @@ export class Checkpoint<State, Message, Page = HistoryPage> {
   }
 
   async #save(
-    cells: readonly Cell<State, Message>[],
+    encoded: readonly Encoded<State, Message>[],
     states: readonly StoredState[],
   ): Promise<number> {
     if (states.length === 0) return 0
     await this.#options.store.save(states)
-    states.forEach((state, index) => {
-      const cell = cells[index]
-      if (cell) cell.storedOffset = Math.max(cell.storedOffset, state.offset)
-    })
+    for (const { cell, turns } of encoded) cell.storedTurns = Math.max(cell.storedTurns, turns)
     return states.length
   }
 }

@@ -203,10 +203,13 @@ export class Partition<State, Message, Page = HistoryPage> {
       const id = this.#options.directory.idOf(delivery.key)
       return this.#deliver(id, delivery, delivery.offset, content, delivery.applied) ? 1 : 0
     }
-    const until = Math.min(delivery.count, this.#position + max)
+    let until = Math.min(delivery.count, this.#position + max)
     const { tide } = delivery
-    // The tide goes with the last message: there must be room for both.
-    if (tide && until === delivery.count && !this.#recaller.hasRoom(2)) return 0
+    if (tide && until === delivery.count) {
+      // The tide goes with the last message, which comes by itself: there must be room for both.
+      if (this.#position < until - 1) until--
+      else if (!this.#recaller.hasRoom(2)) return 0
+    }
     for (let index = this.#position; index < until; index++) {
       const message = delivery.messages[index]
       if (message === undefined) {

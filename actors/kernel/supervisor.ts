@@ -95,6 +95,7 @@ export class Supervisor<State, Message, Page> {
     }
     const step = this.#attempt(cell, letter)
     cell.offset = letter.offset
+    cell.turns++
     if (!step) return
     cell.state = step.state
     if (!('tide' in letter.content)) this.#turns.value++

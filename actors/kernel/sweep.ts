@@ -119,22 +119,22 @@ export class Sweep<State, Message, Page = HistoryPage> {
   async #putAway(cells: readonly Cell<State, Message>[]): Promise<void> {
     if (cells.length === 0) return
     const { directory, store } = this.#options
-    const changed = cells.filter((cell) => cell.offset > cell.storedOffset)
+    const changed = cells.filter((cell) => cell.changed)
     const states = changed.map((cell) => directory.stored(cell))
+    const turns = changed.map((cell) => cell.turns)
     for (const cell of cells) cell.leaving = true
     try {
       if (states.length > 0) await store.save(states)
     } finally {
       for (const cell of cells) cell.leaving = false
     }
-    states.forEach((state, index) => {
-      const cell = changed[index]
-      if (cell) cell.storedOffset = Math.max(cell.storedOffset, state.offset)
+    changed.forEach((cell, index) => {
+      cell.storedTurns = Math.max(cell.storedTurns, turns[index] ?? 0)
     })
     let dropped = 0
     for (const cell of cells) {
       // A message came in meanwhile: it stays.
-      if (cell.waiting || cell.offset !== cell.storedOffset) continue
+      if (cell.waiting || cell.changed) continue
       directory.drop(cell)
       dropped++
     }

@@ -4,14 +4,12 @@ import fc from 'fast-check'
 
 import { Checkpoint, raiseFloor } from '../kernel/checkpoint.ts'
 import { VirtualClock } from '../kernel/clock.ts'
-import type { FactTarget } from '../kernel/delivery.ts'
 import { Directory } from '../kernel/directory.ts'
 import { Intake } from '../kernel/intake.ts'
-import type { JournalRecord } from '../kernel/journal.ts'
-import { MemoryJournal } from '../kernel/memory-journal.ts'
 import { MemoryStateStore } from '../kernel/memory-state-store.ts'
 import { Partition } from '../kernel/partition.ts'
 import { planRecovery } from '../kernel/recover.ts'
+import { nameOf, SlowJournal, sortedFacts, Store, StoreTarget } from '../kernel/recovery-testing.ts'
 import { Replay } from '../kernel/replay.ts'
 import { Sweep } from '../kernel/sweep.ts'
 import { silentLog, Telemetry } from '../kernel/telemetry.ts'
@@ -21,86 +19,6 @@ import type { Ping } from '../model/ping.ts'
 import { naiveIsoUs } from '../model/time.ts'
 import { sessionBehavior } from './behavior.ts'
 import { PINGS } from './frames.ts'
-
-const nameOf = (fact: Fact): string => `${fact.offset}.${fact.part}`
-
-/** A store that keeps facts by name; what is not flushed is lost in a crash, or half of it is there. */
-class Store {
-  readonly facts = new Map<string, Fact>()
-  acknowledged = -1
-
-  keep(fact: Fact): void {
-    const known = this.facts.get(nameOf(fact))
-    if (known) expect(fact).toEqual(known)
-    this.facts.set(nameOf(fact), fact)
-  }
-}
-
-class StoreTarget implements FactTarget {
-  readonly full = false
-  dead = false
-  readonly pending: Fact[] = []
-  readonly #store: Store
-  readonly #kinds: readonly Fact['kind'][]
-  #watermark: number
-  #waiting: { offset: number; resolve: () => void }[] = []
-
-  constructor(store: Store, kinds: readonly Fact['kind'][]) {
-    this.#store = store
-    this.#kinds = kinds
-    this.#watermark = store.acknowledged
-  }
-
-  accept(fact: Fact): void {
-    if (fact.offset > this.#store.acknowledged && this.#kinds.includes(fact.kind))
-      this.pending.push(fact)
-  }
-
-  advance(offset: number): void {
-    this.#watermark = Math.max(this.#watermark, offset)
-  }
-
-  onRoom(): void {}
-
-  /** Writes up to the watermark; with `tear` the process dies before the offset is written. */
-  flush(tear = false): void {
-    const due = this.pending.filter((fact) => fact.offset <= this.#watermark)
-    for (const fact of tear ? due.slice(0, due.length >> 1) : due) this.#store.keep(fact)
-    if (tear) return
-    this.pending.splice(
-      0,
-      Infinity,
-      ...this.pending.filter((fact) => fact.offset > this.#watermark),
-    )
-    this.#store.acknowledged = this.#watermark
-    for (const { offset, resolve } of this.#waiting) if (offset <= this.#watermark) resolve()
-  }
-
-  acknowledged(offset: number): Promise<void> {
-    if (this.dead) return new Promise(() => {})
-    if (offset <= this.#store.acknowledged) return Promise.resolve()
-    return new Promise((resolve) => this.#waiting.push({ offset, resolve }))
-  }
-}
-
-/** A record a millisecond: senders come back while it is read. */
-class SlowJournal extends MemoryJournal {
-  readonly #clock: VirtualClock
-
-  constructor(clock: VirtualClock) {
-    super({ partition: 0, clock })
-    this.#clock = clock
-  }
-
-  override async *readBatches(offset: number): AsyncGenerator<readonly JournalRecord[]> {
-    for await (const records of super.readBatches(offset)) {
-      for (const record of records) {
-        await new Promise<void>((resolve) => this.#clock.after(1, resolve))
-        yield [record]
-      }
-    }
-  }
-}
 
 type Durable = Readonly<{
   journal: SlowJournal
@@ -260,9 +178,6 @@ const actions = fc.array(
   ),
   { minLength: 10, maxLength: 60 },
 )
-
-const sortedFacts = (store: Store) =>
-  [...store.facts.values()].sort((a, b) => a.offset - b.offset || a.part - b.part)
 
 test('whatever is flushed, stored, put away and crashed, the stores end with the facts of an undisturbed run', async () => {
   let sentWhileReplaying = 0
