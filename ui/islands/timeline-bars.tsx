@@ -148,13 +148,7 @@ function Times(props: BarsProps & { x: (index: number) => number; stepPx: number
     <>
       {slots.map(({ startMs }, index) =>
         (slots.length - 1 - index) % every === 0 ? (
-          <text
-            key={startMs}
-            class="tick"
-            x={x(index)}
-            y={HEIGHT - 4}
-            text-anchor={index === slots.length - 1 ? 'end' : 'middle'}
-          >
+          <text key={startMs} class="tick" x={x(index)} y={HEIGHT - 4} text-anchor="middle">
             {timeOf(startMs, props.sizeS)}
           </text>
         ) : null,
@@ -163,10 +157,12 @@ function Times(props: BarsProps & { x: (index: number) => number; stepPx: number
   )
 }
 
+const DAY_MS = 86_400_000
+
 /** Sixty hours are more than a day: their times say which one. */
 function timeOf(startMs: number, sizeS: number): string {
   const time = hourMinute(new Date(startMs))
-  return sizeS < 3_600 ? time : `${dayText(startMs, Date.now())} ${time}`
+  return sizeS < 3_600 ? time : `${dayText(startMs, startMs + DAY_MS)} ${time}`
 }
 
 const PLOT = HEIGHT - TOP - BOTTOM

@@ -4,7 +4,7 @@ import L from 'leaflet'
 import { CITY_CENTRE } from '../../actors/model/city.ts'
 import type { Ranked } from '../stores/ranking.ts'
 import { lateShare } from '../stores/region-figures.ts'
-import { type Metric, percentText, withUnit } from '../stores/region-metrics.ts'
+import { type Metric, percentText, shortText, withUnit } from '../stores/region-metrics.ts'
 import type { RegionShape } from '../stores/regions-api.ts'
 import { shapes } from '../stores/regions-live.ts'
 import { nameOf, ranked, scale, timelineOf } from '../stores/regions-shown.ts'
@@ -130,7 +130,7 @@ function paint(patches: ReadonlyMap<number, Patch>, rows: readonly Ranked[], by:
     value.parentElement?.setAttribute('data-tone', by.tone)
     // Of late shares, only those that are news: a hundred times "<0.1" says nothing.
     const said = row?.value != null && (by.id !== 'late' || row.late)
-    value.textContent = said ? by.text(row.value ?? 0) : ''
+    value.textContent = said ? shortText(by, row.value ?? 0) : ''
     const totals = row?.late && by.id !== 'late' ? row.figures.totals : null
     late.textContent = totals ? `${percentText(lateShare(totals) * 100)} %` : ''
   }

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { testTotals, testWindow } from '../testing.ts'
 import { headlineOf, rankBy, searchRegions } from './ranking.ts'
 import { isLate, lateForSure, lateShare, momentOf, sumTotals } from './region-figures.ts'
-import { metricOf, percentText, type RegionFigures, withUnit } from './region-metrics.ts'
+import { metricOf, percentText, type RegionFigures, shortText, withUnit } from './region-metrics.ts'
 
 const region = (
   regionId: number,
@@ -108,6 +108,8 @@ test('values carry their unit', () => {
   expect(withUnit(metricOf('trips'), 1)).toBe('1 trip')
   expect(withUnit(metricOf('trips'), 1_234)).toBe('1,234 trips')
   expect(withUnit(metricOf('avg_fare'), 21.456)).toBe('21.46 USD')
+  expect(shortText(metricOf('total_fare'), 16_427)).toBe('16k')
+  expect(shortText(metricOf('total_fare'), 999.5)).toBe('999.5')
   expect(withUnit(metricOf('p95_duration'), 2_100)).toBe('35.0 min')
   expect([0, 0.04, 5.94, 12.4, 100].map(percentText)).toEqual(['0', '<0.1', '5.9', '12', '100'])
 })

@@ -28,7 +28,7 @@ export type Metric = Readonly<{
 
 const whole = (value: number): string => count(value)
 const money = (value: number): string =>
-  value >= 1_000 ? count(value) : value.toFixed(value >= 100 ? 1 : 2)
+  value === 0 ? '0' : value >= 1_000 ? count(value) : value.toFixed(value >= 100 ? 1 : 2)
 const minutes = (value: number): string => figure(value / 60)
 
 /** All metrics, in the order of the choice. */
@@ -146,6 +146,13 @@ export function metricOf(id: MetricId): Metric {
 /** A value with its unit: `41 trips`, `12 %`. */
 export function withUnit(metric: Metric, value: number): string {
   return `${metric.text(value)} ${unitFor(metric, value)}`
+}
+
+/** A value where there is little room: `16k` for 16,427. */
+export function shortText(metric: Metric, value: number): string {
+  const text = metric.text(value)
+  if (text.length < 5 || value < 1_000 || !text.includes(',')) return text
+  return `${(value / 1_000).toFixed(value < 10_000 ? 1 : 0)}k`
 }
 
 /** The unit of a value, in the singular where it is one. */
