@@ -21,6 +21,7 @@ import { MemoryMetricsStore } from '../sinks/metrics/memory-store.ts'
 import { MetricsSink } from '../sinks/metrics/sink.ts'
 import { bronzeLimits, silverLimits } from './batches.ts'
 import type { Config } from './settings.ts'
+import { shutStdin } from './stdin.ts'
 import { openStream, type Stream } from './stream.ts'
 import { openTrips, type TripsStream } from './trips.ts'
 import { within } from './within.ts'
@@ -126,8 +127,9 @@ export async function ensureBronzeViews(engine: ClickHouse, config: Config): Pro
   await ensureBronzeView(engine, bronzeLocation(warehouse, 'trips'), BRONZE_TRIPS_VIEW)
 }
 
-/** ClickHouse in this process; from then on its working directory is the data folder. */
+/** ClickHouse in this process; from then on its working directory is the data folder, and standard input is shut. */
 export function openEngine(config: Config, log: Log): Promise<ClickHouse> {
+  shutStdin()
   return openChdb({
     directory: join(config.dataDir, 'clickhouse'),
     database: config.clickhouseDatabase,

@@ -14,14 +14,16 @@ export class ServerUnderTest {
   url = ''
   /** Kept over restarts, so that clients come back to the same address. */
   #port = '0'
-  #child: Bun.Subprocess<'ignore', 'pipe', 'pipe'> | null = null
+  #child: Bun.Subprocess<'ignore' | 'pipe', 'pipe', 'pipe'> | null = null
   #log: Promise<string> = Promise.resolve('')
   readonly #settings: Settings
+  readonly #stdin: 'ignore' | 'pipe'
 
-  constructor(settings: Settings = {}) {
+  constructor(settings: Settings = {}, stdin: 'ignore' | 'pipe' = 'ignore') {
     this.root = mkdtempSync(join(tmpdir(), 'orrery-e2e-'))
     this.dataDir = join(this.root, 'data')
     this.#settings = settings
+    this.#stdin = stdin
   }
 
   get socketUrl(): string {
@@ -34,7 +36,7 @@ export class ServerUnderTest {
 
   /** Starts it and waits for its summary; throws with its log when it does not come up. */
   async start(...args: string[]): Promise<void> {
-    const child = this.#spawn('start.ts', args)
+    const child = this.#spawn('start.ts', args, this.#stdin)
     this.#child = child
     this.#log = new Response(child.stderr).text()
     let summary = ''
@@ -46,6 +48,13 @@ export class ServerUnderTest {
     this.url = /http:\/\/127\.0\.0\.1:\d+/.exec(summary)?.[0] ?? ''
     this.#port = /:(\d+)$/.exec(this.url)?.[1] ?? '0'
     if (this.url === '') throw new Error(`did not start: ${summary}${await this.#log}`)
+  }
+
+  /** Writes to its standard input, if it has one. */
+  type(text: string): void {
+    const stdin = this.#child?.stdin
+    // It may have shut it: then there is nobody to read.
+    if (stdin) Promise.resolve(stdin.write(text)).catch(() => {})
   }
 
   /** Ends it; its exit code. */
@@ -89,7 +98,11 @@ export class ServerUnderTest {
     rmSync(this.root, { recursive: true, force: true })
   }
 
-  #spawn(program: string, args: readonly string[]): Bun.Subprocess<'ignore', 'pipe', 'pipe'> {
+  #spawn<Stdin extends 'ignore' | 'pipe' = 'ignore'>(
+    program: string,
+    args: readonly string[],
+    stdin = 'ignore' as Stdin,
+  ): Bun.Subprocess<Stdin, 'pipe', 'pipe'> {
     return Bun.spawn([process.execPath, join(import.meta.dir, program), ...args], {
       env: {
         PATH: process.env['PATH'] ?? '',
@@ -101,7 +114,7 @@ export class ServerUnderTest {
         ...this.#settings,
       },
       cwd: this.root,
-      stdin: 'ignore',
+      stdin,
       stdout: 'pipe',
       stderr: 'pipe',
     })

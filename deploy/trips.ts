@@ -52,7 +52,7 @@ export async function openTrips(options: TripsOptions): Promise<TripsStream> {
   await mkdir(join(config.dataDir, 'trips'), { recursive: true, mode: 0o700 })
   const warehouse = await realpath(join(config.dataDir, 'bronze'))
   const telemetry = options.telemetry.labelled({ stream: 'trips' })
-  const held: { windows?: MemoryWindowStore; sink?: WindowsSink } = {}
+  const held: { windows?: MemoryWindowStore; sink?: WindowsSink; redis?: RedisWindowStore } = {}
   const stream = await openStream<RegionState, Trip, TripArrival, TripsPage>({
     ...{ config, log, telemetry, listen, overloaded },
     partition: TRIPS_PARTITION,
@@ -63,7 +63,8 @@ export async function openTrips(options: TripsOptions): Promise<TripsStream> {
     idOf: ({ trip }) => String(trip.regionId),
     sinks: async (states) => {
       held.windows = new MemoryWindowStore(states, { clock, ttlMs: config.windowsTtlS * 1_000 })
-      held.sink = windowsSink(config, log, held.windows)
+      if (config.redisUrl !== '') held.redis = openRedis(config)
+      held.sink = windowsSink(held.windows, held.redis, log)
       const bronze = { ...{ warehouse, clock, log }, table: 'trips' } as const
       return {
         bronze: new WorkerIcebergSink({ ...bronze, limits: bronzeLimits(config) }),
@@ -80,14 +81,30 @@ export async function openTrips(options: TripsOptions): Promise<TripsStream> {
   })
   const { windows, sink } = held
   if (!windows || !sink) throw new TypeError('a stream opens its sinks')
-  return { ...stream, windows, redisTrouble: () => sink.trouble }
+  return {
+    ...stream,
+    windows,
+    redisTrouble: () => sink.trouble,
+    async stop(endMs) {
+      const unflushed = await stream.stop(endMs)
+      await held.redis?.close()
+      return unflushed
+    },
+  }
 }
 
-function windowsSink(config: Config, log: Log, ledger: MemoryWindowStore): WindowsSink {
+function openRedis({ redisUrl: url, windowsTtlS }: Config): RedisWindowStore {
+  return new RedisWindowStore({ url, clock: systemClock, ttlMs: windowsTtlS * 1_000 })
+}
+
+/** Windows are kept here, durably, and copied to Redis where there is one. */
+function windowsSink(
+  ledger: MemoryWindowStore,
+  redis: RedisWindowStore | undefined,
+  log: Log,
+): WindowsSink {
   const clock = systemClock
-  if (config.redisUrl === '') return new WindowsSink({ store: ledger, clock })
-  const ttlMs = config.windowsTtlS * 1_000
-  const store = new RedisWindowStore({ url: config.redisUrl, clock, ttlMs })
-  const copy = new WindowsCopy({ ledger, store, clock, log })
+  if (!redis) return new WindowsSink({ store: ledger, clock })
+  const copy = new WindowsCopy({ ledger, store: redis, clock, log })
   return new WindowsSink({ store: ledger, copy, clock })
 }
