@@ -1,4 +1,5 @@
-import { WINDOW_SIZES_S, type WindowSizeS } from '../actors/model/window.ts'
+import { WINDOW_NAMES, WINDOW_SIZES_S, type WindowSizeS } from '../actors/model/window.ts'
+import { asRecord, parseJson } from '../simulator/wire.ts'
 import type { ServerUnderTest } from './server.ts'
 
 export const SILVER_TRIPS = 'trips'
@@ -63,6 +64,42 @@ export async function countWrongWindows(server: ServerUnderTest): Promise<number
     wrong += Number(row?.n ?? Number.NaN)
   }
   return wrong
+}
+
+/** Windows that the timeline of a region shows with other figures than the table, or not at all. */
+export async function countUnserved(server: ServerUnderTest, regions: number): Promise<number> {
+  let unserved = 0
+  for (const [name, sizeS] of Object.entries(WINDOW_NAMES)) {
+    for (let regionId = 1; regionId <= regions; regionId++) {
+      const stored = await server.sql(
+        `SELECT toUnixTimestamp(window_start) AS start, trip_count, total_fare, p95_duration, final
+         FROM region_windows WHERE region_id = ${regionId} AND window_size_s = ${sizeS}`,
+      )
+      const shown = new Set(await timeline(server, regionId, name))
+      for (const { start, trip_count, total_fare, p95_duration, final } of stored) {
+        const figures = [start, trip_count, total_fare, p95_duration].map(Number)
+        if (!shown.delete(JSON.stringify([...figures, final]))) unserved++
+      }
+      unserved += shown.size
+    }
+  }
+  return unserved
+}
+
+/** Each window as one text, so that it can be looked up. */
+async function timeline(
+  { port }: ServerUnderTest,
+  regionId: number,
+  name: string,
+): Promise<readonly string[]> {
+  const url = `http://127.0.0.1:${port}/metrics/timeline/${regionId}?hours=168&window=${name}`
+  const windows = asRecord(parseJson(await (await fetch(url)).text()))?.windows
+  if (!Array.isArray(windows)) return []
+  return windows.map((window: unknown) => {
+    const { windowStart, tripCount, totalFare, p95Duration, final } = asRecord(window) ?? {}
+    const start = Date.parse(String(windowStart)) / 1_000
+    return JSON.stringify([start, tripCount, totalFare, p95Duration, final])
+  })
 }
 
 /** Fares have two decimals and distances one: sums of whole numbers are exact, and show each missing cent. */

@@ -24,7 +24,6 @@ import { processOf } from './health.ts'
 import { EventLoopLag } from './lag.ts'
 import { LiveRegions, readRegionMap } from './live-regions.ts'
 import { Live } from './live.ts'
-import { NO_REGIONS_PAGE } from './no-regions.ts'
 import { gatewayOptions } from './options.ts'
 import { ensureBronzeViews, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
 import type { Running, StartOptions } from './running.ts'
@@ -86,7 +85,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     feed: live,
     reader: new ClickHouseReader(pipeline.engine),
     process: processOf(pipeline, demo, lag, config.redisUrl),
-    pages: { ...NO_REGIONS_PAGE, ...(await pagesBuilt) },
+    pages: await pagesBuilt,
     metrics: { text: () => prometheusText(telemetry) },
   }
   const server = startServer(ports, {

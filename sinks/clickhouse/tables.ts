@@ -11,6 +11,7 @@ export const MIGRATIONS: readonly Readonly<{ name: string; statements: readonly 
   { name: 'silver tables', statements: [...silverTables(), ...silverViews()] },
   { name: 'dead letter retries', statements: [retryTable()] },
   { name: 'trips and regions', statements: [...regionTables(), regionView()] },
+  { name: 'synced merges', statements: syncedMerges() },
 ]
 
 /** Whence a row comes, down to the bytes that a vehicle sent. */
@@ -129,6 +130,19 @@ SETTINGS${KEPT}`,
 ORDER BY (sink, \`partition\`)
 SETTINGS${SYNCED}`,
   ]
+}
+
+/** Tables that were made before merges were synced. */
+function syncedMerges(): string[] {
+  const tables = [
+    ...['session_movements', 'session_headers', 'session_statuses', 'session_alerts'],
+    ...['dead_letters', 'dead_letter_retries', 'sink_progress'],
+  ]
+  return tables.map(
+    (table) =>
+      `ALTER TABLE ${table} MODIFY SETTING
+  min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1`,
+  )
 }
 
 /** What came of each dead letter that was read again: a row a time. */
