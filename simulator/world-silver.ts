@@ -107,7 +107,8 @@ function nameOf(sql: string): string {
 }
 
 function command(tables: SilverTables, sql: string): void {
-  if (/^CREATE (TABLE IF NOT EXISTS|OR REPLACE VIEW) /.test(sql)) return
+  if (/^(CREATE (TABLE IF NOT EXISTS|OR REPLACE VIEW)|ALTER TABLE \w+ MODIFY SETTING)\s/.test(sql))
+    return
   const version = /^INSERT INTO schema_migrations \(version, name\) VALUES \((\d+), /.exec(sql)
   if (version) {
     tables.migrations.push(Number(version[1]))
