@@ -3,7 +3,7 @@ import type { RegionMap } from '../actors/model/region-map.ts'
 import { parseTrip, type Trip } from '../actors/model/trip.ts'
 import { TripMaker } from '../simulator/trips.ts'
 
-/** A trip for each so many pings: five a second with 200 vehicles. */
+/** A trip for about so many pings: five a second with 200 vehicles. */
 const PINGS_PER_TRIP = 40
 /** How long a trip's report takes to come, at most. */
 const DELAY_MS_MAX = 20_000
@@ -18,7 +18,6 @@ export class DemoTrips {
   readonly #regions: RegionMap
   readonly #run: string
   readonly #maker: TripMaker
-  #pings = 0
   #trips = 0
 
   constructor(regions: RegionMap, run: string) {
@@ -32,7 +31,7 @@ export class DemoTrips {
     const wire: object[] = []
     const messages: Trip[] = []
     for (const { lat, lng } of positions) {
-      if (++this.#pings % PINGS_PER_TRIP > 0) continue
+      if (this.#maker.random() * PINGS_PER_TRIP >= 1) continue
       const region_id = this.#regions.regionOf(lat, lng)
       if (region_id === null) continue
       const number = ++this.#trips
