@@ -7,8 +7,9 @@ import { TripMaker } from '../simulator/trips.ts'
 const PINGS_PER_TRIP = 40
 /** How long a trip's report takes to come, at most. */
 const DELAY_MS_MAX = 20_000
-/** One in so many comes when its minute is over. */
-const LATE_EVERY = 60
+/** Where the phones have no net: in the eighth column of the grid, one in so many comes when its minute is over. */
+const LATE_COLUMN = 8
+const LATE_EVERY = 6
 const LATE_MS = 7 * 60_000
 
 type Position = Readonly<{ lat: number; lng: number }>
@@ -35,7 +36,8 @@ export class DemoTrips {
       const region_id = this.#regions.regionOf(lat, lng)
       if (region_id === null) continue
       const number = ++this.#trips
-      const delayMs = number % LATE_EVERY === 0 ? LATE_MS : this.#maker.random() * DELAY_MS_MAX
+      const isLate = region_id % 10 === LATE_COLUMN && this.#maker.random() * LATE_EVERY < 1
+      const delayMs = isLate ? LATE_MS : this.#maker.random() * DELAY_MS_MAX
       const made = this.#maker.make(`trip_${this.#run}_${number}`, Math.floor(nowMs - delayMs))
       const trip = { ...made, region_id }
       const parsed = parseTrip(trip, nowMs)
