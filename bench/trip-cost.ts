@@ -48,7 +48,7 @@ export async function cost(options: ScenarioOptions): Promise<ScenarioResult> {
     figures[name] = { perWindow, regions, windows, wrong, ...figuresOf(run) }
     rows.push(
       [
-        `${shown(perWindow)} trips a window: CPU a trip, µs`,
+        `${shown(perWindow)} trips a window, ${regions} regions: CPU a trip, µs`,
         `${round(run.cpuUsPerTrip)} (asked for < ${CPU_US_MAX})`,
       ],
       ['  trips; windows of all sizes', `${shown(run.load.acknowledged)}; ${shown(windows)}`],

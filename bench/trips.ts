@@ -2,6 +2,7 @@ import { join } from 'node:path'
 
 import { percentile } from './machine.ts'
 import { loadAverage, round, type ScenarioOptions, type ScenarioResult, shown } from './scenario.ts'
+import { countRows, SILVER_TRIPS } from './trip-checks.ts'
 import { cost, memory } from './trip-cost.ts'
 import { replay } from './trip-replay.ts'
 import { freshServer } from './trip-run.ts'
@@ -52,7 +53,8 @@ async function visible(options: ScenarioOptions): Promise<ScenarioResult> {
     if (traffic) onCleanup(() => traffic.kill())
     await Bun.sleep(2_000)
     const seen = await measureVisible(server, { rate: 200, seconds: options.seconds, seed: 3 })
-    await traffic?.exited
+    if (((await traffic?.exited) ?? 0) !== 0) throw new Error('the other traffic was not taken')
+    const stored = await countRows(server, SILVER_TRIPS)
     await end()
     const p = (values: readonly number[], share: number): number => round(percentile(values, share))
     const stream = {
@@ -67,9 +69,11 @@ async function visible(options: ScenarioOptions): Promise<ScenarioResult> {
       trips: seen.streamMs.length,
       polls: seen.pollMs.length,
       unseen: seen.unseen,
+      stored,
     }
     rows.push(
       [`${name}: trips; not seen`, `${shown(seen.streamMs.length)}; ${seen.unseen}`],
+      ['  stored of all traffic', shown(stored)],
       [
         '  sent → in /live/regions p50 / p99 / max, ms',
         `${stream.p50} / ${stream.p99} / ${stream.max}`,
