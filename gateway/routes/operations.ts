@@ -75,8 +75,8 @@ export function healthAnswer({ ports, options }: Setting, withDetails: boolean):
     {
       ...{ status, service: options.service, timestamp: isoTime(ports.clock.nowMs()) },
       services: {
-        redis: connection(health.windows ?? health.metrics),
-        kafka: connection(health.kafka ?? health.trips ?? health.journal),
+        redis: connection(health.redis ?? health.windows ?? health.metrics),
+        kafka: connection(health.kafka ?? health.tripsJournal ?? health.journal),
         api: 'running',
         response_time_ms: String(Math.round(ports.clock.monotonicMs() - startMs)),
       },
