@@ -362,6 +362,21 @@ describe('operations', () => {
     }
   })
 
+  test('a Redis that is behind is said as StreamPulse said it, and the rest is well', async () => {
+    for (const [status, redis] of [
+      ['healthy', 'connected'],
+      ['degraded', 'connection_failed'],
+    ] as const) {
+      const health = (): ReturnType<GatewayPorts['process']['health']> => ({
+        windows: { status: 'healthy', detail: '' },
+        redis: { status, detail: '' },
+      })
+      const answer = await get('/health', { process: { ...testProcess(), health } })
+      expect(answer.status).toBe(200)
+      expect(await answer.json()).toMatchObject({ services: { redis } })
+    }
+  })
+
   test('a stranger learns that parts are well, and no detail', async () => {
     expect(await (await get('/health', {}, REMOTE)).json()).toMatchObject({
       status: 'healthy',

@@ -162,7 +162,7 @@ const part = z.object({
   status: z.enum(['healthy', 'degraded', 'unhealthy']),
   detail: z.string().optional(),
 })
-const connection = z.enum(['connected', 'disconnected'])
+const connection = z.enum(['connected', 'connection_failed', 'disconnected'])
 /** How the process is, part by part. */
 export const health = z.object({
   status: part.shape.status,

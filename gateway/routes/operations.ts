@@ -75,7 +75,8 @@ export function healthAnswer({ ports, options }: Setting, withDetails: boolean):
     {
       ...{ status, service: options.service, timestamp: isoTime(ports.clock.nowMs()) },
       services: {
-        redis: connection(health.redis ?? health.windows ?? health.metrics),
+        // A Redis that is away leaves the process well: windows are served from here.
+        redis: health.redis ? copyOf(health.redis) : connection(health.windows ?? health.metrics),
         kafka: connection(health.kafka ?? health.tripsJournal ?? health.journal),
         api: 'running',
         response_time_ms: String(Math.round(ports.clock.monotonicMs() - startMs)),
@@ -84,6 +85,10 @@ export function healthAnswer({ ports, options }: Setting, withDetails: boolean):
     },
     { status: status === 'unhealthy' ? 503 : 200, headers: { 'cache-control': 'no-store' } },
   )
+}
+
+function copyOf({ status }: PartHealth): 'connected' | 'connection_failed' {
+  return status === 'healthy' ? 'connected' : 'connection_failed'
 }
 
 function connection(part: PartHealth | undefined): 'connected' | 'disconnected' {
