@@ -175,6 +175,26 @@ test('kill -9 during a replay, again and again, ends in the windows of an undist
 
 const withRedis = existsSync(REDIS_SERVER) || process.env['CI'] ? test : test.skip
 
+/** Every window under StreamPulse's keys, as it was reckoned. */
+async function expectInRedis(store: RedisServer, stream: readonly (Trip | 'flush')[]) {
+  const minutes = reckon(stream).windows.filter((window) => window.sizeS === 60)
+  const keys = minutes.map(
+    ({ regionId, startMs }) => `region:${regionId}:window:${startMs / 1_000}`,
+  )
+  const texts = await store.send('MGET', ...keys)
+  expect(texts).toBeArray()
+  const held = (texts as unknown[]).map((text): unknown[] => {
+    const json = JSON.parse(String(text)) as Record<string, number | boolean>
+    const { regionId, windowStart, tripCount, avgFare, final } = json
+    return [regionId, windowStart, tripCount, cents(avgFare), final]
+  })
+  expect(held).toEqual(
+    minutes.map((window) => [
+      ...[window.regionId, window.startMs / 1_000, window.tripCount, cents(window.avgFare), true],
+    ]),
+  )
+}
+
 withRedis(
   'Redis killed in the middle, its last second lost, has every window in the end',
   async () => {
@@ -194,28 +214,36 @@ withRedis(
     await store.send('FLUSHALL')
     await post('/ingest/trips/flush', '')
     await server.sql('SELECT count() FROM region_windows')
-    const { windows } = reckon([...trips, 'flush'])
-    const minutes = windows.filter((window) => window.sizeS === 60)
-    const keys = minutes.map(
-      ({ regionId, startMs }) => `region:${regionId}:window:${startMs / 1_000}`,
-    )
-    const texts = await store.send('MGET', ...keys)
-    expect(texts).toBeArray()
-    const held = (texts as unknown[]).map((text): unknown[] => {
-      const json = JSON.parse(String(text)) as Record<string, number | boolean>
-      return [
-        json['regionId'],
-        json['windowStart'],
-        json['tripCount'],
-        cents(json['avgFare']),
-        json['final'],
-      ]
+    await expectInRedis(store, [...trips, 'flush'])
+  },
+  60_000,
+)
+
+withRedis(
+  'both killed at once, again and again, and Redis without its data, end in the same windows',
+  async () => {
+    redis = new RedisServer()
+    const store = redis
+    await store.start()
+    server = new ServerUnderTest({ ...SHORT, REDIS_URL: store.url })
+    const own = server
+    await own.start()
+    const trips = disorderly(4_000, 13)
+    let restarts = Promise.resolve()
+    await sendAll(trips, 100, (sent) => {
+      if (sent % 1_000 !== 500) return
+      restarts = restarts
+        .then(() => Promise.all([own.end('SIGKILL'), store.kill()]))
+        .then(() => {
+          if (sent % 2_000 === 500) store.forget()
+        })
+        .then(() => Promise.all([own.start(), store.start()]))
+        .then(() => {})
     })
-    expect(held).toEqual(
-      minutes.map((window) => [
-        ...[window.regionId, window.startMs / 1_000, window.tripCount, cents(window.avgFare), true],
-      ]),
-    )
+    await restarts
+    await post('/ingest/trips/flush', '')
+    expect(await storedWindows()).toEqual(expectedWindows([...trips, 'flush']))
+    await expectInRedis(store, [...trips, 'flush'])
   },
   60_000,
 )
