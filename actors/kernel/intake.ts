@@ -161,7 +161,8 @@ export class Intake<Message> {
     let open = offer.deadLetters.length + (offer.messages.length > 0 ? 1 : 0)
     let worst: OfferOutcome = { ok: true, duplicates: offer.countDuplicates ? 0 : null }
     const one = (outcome: OfferOutcome): void => {
-      if (!outcome.ok || (worst.ok && outcome.duplicates)) worst = outcome
+      // What was counted is in the answer for the messages; letters have nothing to count.
+      if (!outcome.ok || (worst.ok && outcome.duplicates !== null)) worst = outcome
       if (--open === 0) done(worst)
     }
     for (const letter of offer.deadLetters) this.#offerDeadLetter(letter, one)
