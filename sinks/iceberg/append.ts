@@ -75,9 +75,9 @@ export class TableAppender {
       base = await catalog.load(base)
       if (!base) throw new OrreryError('iceberg_gone', 'the table is gone', { retriable: false })
       const fresh = notStored(base.metadata, batches)
-      if (fresh.length === 0) {
-        return { table: base, committed: false, superfluous: [...lost, ...pathsOf(written)] }
-      }
+      // Stored, perhaps by this very append: something between here and the catalog may have sent a commit
+      // twice and shown the answer to the second. Its files are left to the sweep, which looks first (I4).
+      if (fresh.length === 0) return { table: base, committed: false, superfluous: [] }
       const sequenceNumber = base.metadata['last-sequence-number'] + 1
       const key = fresh.map((batch) => batch.partition).join()
       const manifest = written.get(key) ?? (await this.#writeManifest(fresh, id))

@@ -20,7 +20,7 @@ export function bronzeLocation(warehouse: string, table: BronzeTable = 'pings'):
 /** The newest version of a bronze table, made first when there is none. */
 export async function openBronze(
   catalog: Catalog,
-  about: Readonly<{ location: string; uuid: string }>,
+  about: Readonly<{ location: string | null; uuid: string }>,
   layout: TableLayout = LAYOUTS.pings,
 ): Promise<Table> {
   const definition: TableDefinition = {

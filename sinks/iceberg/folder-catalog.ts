@@ -62,7 +62,7 @@ export class FolderCatalog implements Catalog {
   }
 
   async create(definition: TableDefinition): Promise<Table> {
-    const metadata = newMetadata(definition, this.#clock.nowMs())
+    const metadata = newMetadata({ ...definition, location: this.#location }, this.#clock.nowMs())
     await this.#storage.create(this.#pathOf(1), encoder.encode(metadataText(metadata)))
     const table = await this.load(null)
     if (!table) throw new OrreryError('iceberg_metadata', `${this.#location} vanished`)

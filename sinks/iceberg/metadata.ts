@@ -53,7 +53,8 @@ export type TableMetadata = Readonly<{
 /** What a new table is made of. */
 export type TableDefinition = Readonly<{
   uuid: string
-  location: string
+  /** Null when the catalog chooses. */
+  location: string | null
   schema: SchemaJson & Readonly<{ type: string }>
   spec: SpecJson
   properties: Readonly<Record<string, string>>
@@ -79,12 +80,18 @@ export type Change = Readonly<{
 
 /** Reads table metadata, or says why this table cannot be written by us. */
 export function parseMetadata(text: string, path: string): TableMetadata {
-  let parsed: Partial<TableMetadata> | null
+  let parsed: unknown
   try {
-    parsed = parseLossless(text) as Partial<TableMetadata> | null
+    parsed = parseLossless(text)
   } catch (cause) {
     throw new OrreryError('iceberg_metadata', `${path} is no JSON`, { cause })
   }
+  return checkMetadata(parsed, path)
+}
+
+/** The same of JSON that is parsed already, as a catalog sends it. */
+export function checkMetadata(value: unknown, path: string): TableMetadata {
+  const parsed = value as Partial<TableMetadata> | null
   const version = parsed?.['format-version']
   if (version !== 2) {
     const message = `${path}: table format version ${version} is not supported, only 2 is`
@@ -106,7 +113,10 @@ export function metadataText(metadata: TableMetadata): string {
 }
 
 /** Metadata of a table without a snapshot. */
-export function newMetadata(table: TableDefinition, nowMs: number): TableMetadata {
+export function newMetadata(
+  table: TableDefinition & Readonly<{ location: string }>,
+  nowMs: number,
+): TableMetadata {
   const columnIds = table.schema.fields.map((field) => field.id)
   const partitionIds = table.spec.fields.map((field) => field['field-id'])
   return {

@@ -47,18 +47,24 @@ export const TABLE_POLICY: TablePolicy = {
   orphanAgeMsMax: 30 * 86_400_000,
 }
 
-/** What an Iceberg sink stands on. `location` is the table's path; `table` says what it holds, pings unless told. */
+/**
+ * What an Iceberg sink stands on. `location` is where a new table is made, null when the catalog chooses; one that
+ * is there lies where its metadata says. `table` says what it holds, pings unless told.
+ */
 export type IcebergSinkOptions<Kind extends BronzeTable = 'pings'> = Readonly<{
   table?: Kind
   storage: Storage
   catalog: Catalog
-  location: string
+  location: string | null
   clock: Clock
   random: Random
   log: Log
   limits?: BatchLimits
   policy?: TablePolicy
 }>
+
+/** What works at one place, known once the table is. */
+type Parts = Readonly<{ dataFiles: DataFiles; appender: TableAppender; cleanup: Cleanup }>
 
 /** Raw pings, or trips, into their bronze table, each once (SPEC.md, "Commit"). */
 export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<FrameOf<Kind>> {
@@ -67,34 +73,27 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
   readonly #layout: TableLayout
   readonly #options: IcebergSinkOptions<Kind>
   readonly #policy: TablePolicy
-  readonly #dataFiles: DataFiles
-  readonly #appender: TableAppender
-  readonly #cleanup: Cleanup
+  #parts: Parts | null = null
   readonly #acknowledged = new Map<number, number>()
   #table: Table | null = null
   #sweptMs = -Infinity
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: IcebergSinkOptions<Kind>) {
-    const { storage, location, random, log, table = 'pings' } = options
+    const { table = 'pings' } = options
     this.#layout = LAYOUTS[table]
     this.name = this.#layout.sink
     this.limits = options.limits ?? ICEBERG_LIMITS
     assert(this.limits.inFlightMax === 1, 'the Iceberg sink writes one batch at a time')
     this.#options = options
     this.#policy = options.policy ?? TABLE_POLICY
-    this.#dataFiles = new DataFiles({ storage, location, random, table })
-    this.#appender = new TableAppender({ ...options, layout: this.#layout, policy: this.#policy })
-    this.#cleanup = new Cleanup({ storage, location, log })
   }
 
   async open(partition: number, signal: AbortSignal): Promise<number> {
     return this.#inTurn(async () => {
       signal.throwIfAborted()
-      const { catalog, location, random } = this.#options
-      const about = { location, uuid: randomUuid(random) }
-      this.#table = await openBronze(catalog, about, this.#layout)
-      const stored = storedOffsets(this.#table.metadata).get(partition) ?? -1
+      const { metadata } = await this.#openTable()
+      const stored = storedOffsets(metadata).get(partition) ?? -1
       this.#acknowledged.set(partition, stored)
       return stored
     }, signal)
@@ -115,19 +114,42 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
   /** Makes staged batches part of the table, whoever wrote their files; what is stored already is left out. */
   async commit(batches: readonly StagedBatch[], signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
-    const appended = await this.#append(batches, signal)
+    if (!this.#parts) await this.#openTable()
+    const parts = this.#parts
+    assert(parts, 'an open table has its parts')
+    const appended = await this.#append(parts, batches, signal)
     this.#table = appended.table
-    this.#cleanup.add(appended.superfluous, clock.nowMs() + this.#policy.graceMs)
-    await this.#cleanup.removeDue(clock.nowMs())
+    parts.cleanup.add(appended.superfluous, clock.nowMs() + this.#policy.graceMs)
+    await parts.cleanup.removeDue(clock.nowMs())
     const nowMs = clock.nowMs()
     if (nowMs - this.#sweptMs < this.#policy.orphanAgeMsMin) return
     this.#sweptMs = nowMs
     // In a turn of its own: this commit is made, and nobody should wait for a look at every file.
-    void this.#inTurn(() => this.#sweep(appended.table, nowMs))
+    void this.#inTurn(() => this.#sweep(parts, appended.table, nowMs))
   }
 
   close(): Promise<void> {
     return this.#inTurn(async () => this.#acknowledged.clear())
+  }
+
+  async #openTable(): Promise<Table> {
+    const { catalog, location, random } = this.#options
+    const about = { location, uuid: randomUuid(random) }
+    const table = await openBronze(catalog, about, this.#layout)
+    this.#table = table
+    this.#parts ??= this.#partsOf(table)
+    return table
+  }
+
+  #partsOf({ metadata }: Table): Parts {
+    const { storage, catalog, clock, random, log } = this.#options
+    const location = metadata.location.replace(/\/+$/, '')
+    const [layout, policy] = [this.#layout, this.#policy]
+    return {
+      dataFiles: new DataFiles({ storage, location, random, table: layout.table }),
+      appender: new TableAppender({ storage, catalog, location, layout, clock, random, policy }),
+      cleanup: new Cleanup({ storage, location, log }),
+    }
   }
 
   async #write(packed: PackedFrames, signal: AbortSignal): Promise<void> {
@@ -137,25 +159,26 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
     assert(acknowledged !== undefined, `partition ${packed.partition} is not open`)
     if (packed.offsetLast <= acknowledged) return
     signal.throwIfAborted()
-    await this.commit([await this.#dataFiles.stage(packed, signal)], signal)
+    assert(this.#parts, 'an open partition has an open table')
+    await this.commit([await this.#parts.dataFiles.stage(packed, signal)], signal)
     this.#acknowledged.set(packed.partition, packed.offsetLast)
   }
 
-  async #append(batches: readonly StagedBatch[], signal: AbortSignal) {
+  async #append({ appender }: Parts, batches: readonly StagedBatch[], signal: AbortSignal) {
     try {
-      return await this.#appender.append(this.#table, batches, signal)
+      return await appender.append(this.#table, batches, signal)
     } catch (cause) {
       if (signal.aborted || !isRetriable(cause)) throw cause
       // It may have landed all the same: a look at the table decides, and a second try on what it shows.
-      return await this.#appender.append(this.#table, batches, signal)
+      return await appender.append(this.#table, batches, signal)
     }
   }
 
   /** After the first commit and then daily; what it finds is at least a day old, so there is no hurry. */
-  async #sweep(table: Table, now: number): Promise<void> {
+  async #sweep({ cleanup }: Parts, table: Table, now: number): Promise<void> {
     const { orphanAgeMsMin: min, orphanAgeMsMax: max } = this.#policy
     try {
-      await this.#cleanup.sweep(table, { min, max, now })
+      await cleanup.sweep(table, { min, max, now })
     } catch (cause) {
       const reason = messageOf(cause)
       this.#options.log.warn({ reason }, 'the sweep for orphaned iceberg files failed')

@@ -1,11 +1,11 @@
 import type { LogFields, LogLevel } from '../../actors/kernel/telemetry.ts'
 import type { PackedFrames } from './frames.ts'
-import type { LocalWarehouse } from './local-sink.ts'
 import type { BronzeTable } from './table-schema.ts'
+import type { WarehouseSettings } from './warehouse.ts'
 
 /** What the sink's Worker is asked. Each call but `start` and `abort` is answered once, with its id. */
 export type Call =
-  | Readonly<{ call: 'start'; settings: LocalWarehouse<BronzeTable> }>
+  | Readonly<{ call: 'start'; settings: WarehouseSettings<BronzeTable> }>
   | Readonly<{ call: 'open'; id: number; partition: number }>
   | Readonly<{ call: 'write'; id: number; packed: PackedFrames }>
   | Readonly<{ call: 'abort'; id: number }>

@@ -3,13 +3,13 @@ import { assert, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
 import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
 import { packFrames } from './frames.ts'
-import type { LocalWarehouse } from './local-sink.ts'
 import { ICEBERG_LIMITS } from './sink.ts'
 import { type BronzeTable, type FrameOf, LAYOUTS } from './table-schema.ts'
+import type { WarehouseSettings } from './warehouse.ts'
 import { type Answer, type Call, parseMessage } from './worker-protocol.ts'
 
 /** What the sink on the main thread needs. */
-export type WorkerSinkOptions<Kind extends BronzeTable = 'pings'> = LocalWarehouse<Kind> &
+export type WorkerSinkOptions<Kind extends BronzeTable = 'pings'> = WarehouseSettings<Kind> &
   Readonly<{
     clock: Clock
     log: Log
@@ -138,7 +138,7 @@ export class WorkerIcebergSink<Kind extends BronzeTable = 'pings'> implements Si
       this.#died(worker, event.message)
     }
     worker.addEventListener('close', () => this.#died(worker, 'it ended'))
-    const settings: LocalWarehouse<BronzeTable> = {
+    const settings: WarehouseSettings<BronzeTable> = {
       warehouse,
       table: this.#table,
       ...(limits ? { limits } : {}),

@@ -2,20 +2,23 @@
 import { messageOf } from '../../actors/kernel/errors.ts'
 import type { Log, LogFields, LogLevel } from '../../actors/kernel/telemetry.ts'
 import { SinkError } from '../sink.ts'
-import { localIcebergSink } from './local-sink.ts'
 import type { IcebergSink } from './sink.ts'
 import type { BronzeTable } from './table-schema.ts'
+import { icebergSink } from './warehouse.ts'
 import { type Answer, type Call, parseMessage } from './worker-protocol.ts'
 
 declare const self: Worker
 
-let sink: IcebergSink<BronzeTable> | null = null
+let started: Promise<IcebergSink<BronzeTable>> | null = null
 const running = new Map<number, AbortController>()
 
 self.onmessage = (event: MessageEvent): void => {
   const call = parseMessage<Call>(event)
-  if (call.call === 'start') sink = localIcebergSink(call.settings, forwardedLog())
-  else if (call.call === 'abort') running.get(call.id)?.abort()
+  if (call.call === 'start') {
+    started = icebergSink(call.settings, forwardedLog())
+    // Said by the first call.
+    started.catch(() => {})
+  } else if (call.call === 'abort') running.get(call.id)?.abort()
   else void run(call)
 }
 
@@ -39,7 +42,8 @@ async function perform(
   call: Exclude<Call, { call: 'start' | 'abort' }>,
   signal: AbortSignal,
 ): Promise<number> {
-  if (!sink) throw new SinkError('bronze: the worker was not started', { retriable: false })
+  if (!started) throw new SinkError('bronze: the worker was not started', { retriable: false })
+  const sink = await started
   switch (call.call) {
     case 'open':
       return sink.open(call.partition, signal)
