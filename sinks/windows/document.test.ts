@@ -34,9 +34,9 @@ test('the worked example has its key; other sizes carry theirs', () => {
     redisKey({ regionId: 3, sizeS, startMs: hourMs }),
   )
   expect(keys).toEqual([
-    'region:3:window:5m:1755468000',
-    'region:3:window:15m:1755468000',
-    'region:3:window:1h:1755468000',
+    'region:3:window-5m:1755468000',
+    'region:3:window-15m:1755468000',
+    'region:3:window-1h:1755468000',
   ])
 })
 

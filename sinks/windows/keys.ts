@@ -31,10 +31,13 @@ export function sizeName(sizeS: WindowSizeS): WindowName {
   throw new Error(`no window of ${String(sizeS)} s`)
 }
 
-/** The part of a Redis key before the start: as StreamPulse has it for one minute, with the size's name for others. */
+/**
+ * The part of a Redis key before the start: as StreamPulse has it for one minute. Those of other sizes do not match
+ * `region:3:window:*`, which its readers scan for, believing that the greatest start is the newest minute.
+ */
 export function redisPrefix(regionId: number, sizeS: WindowSizeS): string {
-  const size = sizeS === WINDOW_NAMES['1m'] ? '' : `${sizeName(sizeS)}:`
-  return `region:${regionId}:window:${size}`
+  const size = sizeS === WINDOW_NAMES['1m'] ? '' : `-${sizeName(sizeS)}`
+  return `region:${regionId}:window${size}:`
 }
 
 /** `region:3:window:1755470640`. */

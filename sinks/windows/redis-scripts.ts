@@ -53,7 +53,7 @@ for _, region in ipairs(redis.call('HKEYS', 'windows:totals:' .. partition)) do
   for at = 2, #ARGV do
     local size = ARGV[at]
     local index = 'windows:index:' .. size .. ':' .. region
-    local prefix = 'region:' .. region .. ':window:' .. (size == '1m' and '' or size .. ':')
+    local prefix = 'region:' .. region .. ':window' .. (size == '1m' and '' or '-' .. size) .. ':'
     for _, start in ipairs(redis.call('ZRANGE', index, 0, -1)) do
       redis.call('UNLINK', prefix .. start)
     end
@@ -69,7 +69,7 @@ return 1
 const FIND = `
 local function find(out, size, region, last, first, limit)
   local index = 'windows:index:' .. size .. ':' .. region
-  local prefix = 'region:' .. region .. ':window:' .. (size == '1m' and '' or size .. ':')
+  local prefix = 'region:' .. region .. ':window' .. (size == '1m' and '' or '-' .. size) .. ':'
   local at, found, chunk = 0, 0, math.min(limit, 500)
   while found < limit do
     local starts = redis.call('ZREVRANGEBYSCORE', index, last, first, 'LIMIT', at, chunk)

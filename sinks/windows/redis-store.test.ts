@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { existsSync } from 'node:fs'
 
 import { systemClock, VirtualClock } from '../../actors/kernel/clock.ts'
+import { WINDOW_SIZES_S } from '../../actors/model/window.ts'
 import { rejection, signal } from '../conformance-bench.ts'
 import { describeWindowStore } from './conformance.ts'
 import { REDIS_SERVER, RedisServer } from './redis-server.ts'
@@ -80,6 +81,20 @@ describe.skipIf(!present)('Redis', () => {
       ])
       const indexS = Number(await server.send('TTL', 'windows:index:1m:3'))
       expect(indexS).toBeGreaterThan(3_600)
+    })
+
+    test("are found by StreamPulse's scan for one minute, and no other size with them", async () => {
+      const store = await fresh()
+      const hourMs = EXAMPLE_MS - 44 * 60_000
+      const windows = WINDOW_SIZES_S.map((sizeS) => sampleWindow({ startMs: hourMs, sizeS }))
+      const change = { windows, totals: [sampleTotals(3, 1)], watermarkMs: EXAMPLE_MS }
+      await store.apply(changeOf(-1, 0, change), signal())
+      expect(await server.send('KEYS', 'region:3:window:*')).toEqual(['region:3:window:1755468000'])
+      for (const sizeS of WINDOW_SIZES_S) {
+        expect(await store.latest(3, sizeS)).toMatchObject({ sizeS, startMs: hourMs })
+      }
+      await store.clear(0, signal())
+      expect(await keys()).toEqual([])
     })
 
     test('whose keys are gone are passed over, and trimmed from the index by the next write', async () => {
