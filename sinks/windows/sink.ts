@@ -20,7 +20,7 @@ const LOOKS_MAX = 3
 export type WindowsSinkOptions = Readonly<{
   /** The truth; `open` goes by its fence. */
   store: Pick<WindowStore, 'fence' | 'apply'>
-  /** A batch is acknowledged when the copy has it too. One a sink. */
+  /** Has a batch when it is acknowledged, unless it is away: then it gets what it lacks when it is back. One a sink. */
   copy?: WindowsCopy
   clock: Clock
   limits?: BatchLimits
@@ -65,14 +65,25 @@ export class WindowsSink implements Sink<Fact> {
       }
       const again = batch.offsetLast <= fence
       if (!again && !(await this.#apply(batch, fence, signal))) continue
-      // One that comes again may be one that the store took and the copy did not.
-      return this.#options.copy?.settle(signal, again)
+      return this.#settleCopy(signal, again)
     }
     throw new SinkError('another writer keeps moving the fence', { retriable: true })
   }
 
   async close(): Promise<void> {
     await this.#options.copy?.close()
+  }
+
+  /** A copy that is away must not hold the trips up: the ledger has everything, and each look puts what it lacks. */
+  async #settleCopy(signal: AbortSignal, again: boolean): Promise<void> {
+    const { copy } = this.#options
+    if (!copy || copy.trouble !== null) return
+    try {
+      // One that comes again may be one that the store took and the copy did not.
+      await copy.settle(signal, again)
+    } catch (thrown) {
+      if (!(thrown instanceof SinkError && thrown.retriable)) throw thrown
+    }
   }
 
   async #apply(batch: Batch<Fact>, fenceFrom: number, signal: AbortSignal): Promise<boolean> {
