@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { OrreryError } from '../kernel/errors.ts'
-import { accepts, type ServerPlan, statusOf } from './server-process.ts'
+import { accepts, answers, type ServerPlan, statusOf } from './server-process.ts'
 import { type Environment, findJava, found, missing, type ServiceName } from './services.ts'
 
 const HOST = '127.0.0.1'
@@ -27,8 +27,8 @@ export type KafkaPlanOptions = PlanOptions &
     properties?: Readonly<Record<string, string>>
   }>
 
-/** One Kafka broker that is its own controller; `format` must have run once before. */
-export function kafkaPlan(options: KafkaPlanOptions): ServerPlan & { format: readonly string[] } {
+/** One Kafka broker that is its own controller. */
+export function kafkaPlan(options: KafkaPlanOptions): ServerPlan {
   const { env, dir, port, controllerPort, advertisedPort = port } = options
   const { java, folder } = jars('kafka', env)
   const properties: Record<string, string> = {
@@ -68,7 +68,10 @@ export function kafkaPlan(options: KafkaPlanOptions): ServerPlan & { format: rea
   return {
     ...common('kafka', options),
     command: [java, ...memory, level, ...classes, 'kafka.Kafka', file],
-    format: [java, '-XX:TieredStopAtLevel=1', level, ...classes, ...tool, '-c', file],
+    prepare: {
+      command: [java, '-XX:TieredStopAtLevel=1', level, ...classes, ...tool, '-c', file],
+      file: join(dir, 'data', 'meta.properties'),
+    },
     ready: () => accepts(HOST, port),
   }
 }
@@ -105,10 +108,14 @@ export function catalogPlan(options: PlanOptions & { s3: S3Place; warehouse: str
   const { java, folder } = jars('catalog', env)
   mkdirSync(dir, { recursive: true })
   const plan = common('catalog', options)
-  const main = ['-cp', join(folder, '*'), 'org.apache.iceberg.rest.RESTCatalogServer']
+  // The folder is named for whoever looks at the list of processes: nothing else there says which one it is.
+  const main = [`-Dorrery.dir=${dir}/`, '-cp', join(folder, '*')]
   return {
     ...plan,
-    command: [java, '-Xmx256m', '-XX:+UseSerialGC', ...main],
+    command: [
+      ...[java, '-Xmx256m', '-XX:+UseSerialGC', ...main],
+      'org.apache.iceberg.rest.RESTCatalogServer',
+    ],
     // Keys are not for the list of processes.
     env: {
       ...plan.env,
@@ -150,7 +157,8 @@ export function redisPlan(options: PlanOptions & { password: string }): ServerPl
   return {
     ...common('redis', options),
     command: [program, file],
-    ready: () => accepts(HOST, port),
+    // It accepts before it has read its file.
+    ready: () => answers(HOST, port, `AUTH ${password}\r\nPING\r\n`, '+PONG'),
   }
 }
 

@@ -9,6 +9,7 @@ import type { ServiceName } from './services.ts'
 const TRY_EVERY_MS = 50
 const READY_MS_MAX = 60_000
 const STOP_MS_MAX = 20_000
+const ANSWER_MS_MAX = 2_000
 const LOG_LINES = 15
 
 /** How a server is started, and how it is known to serve. */
@@ -22,6 +23,15 @@ export type ServerPlan = Readonly<{
   port: number
   /** Whether it answers by now; asked again until it does. */
   ready: () => Promise<boolean>
+  /** Runs before a start when the file that it makes is not there. */
+  prepare?: Readonly<{ command: readonly string[]; file: string }>
+}>
+
+export type StartOptions = Readonly<{
+  /** Lets it outlive this process. */
+  detached?: boolean
+  /** Told before it serves, so that it can be ended whatever comes. */
+  onSpawn?: (pid: number) => void
 }>
 
 /** A server of somebody else's as a child process: ended, frozen and started again over the same data and port. */
@@ -50,26 +60,21 @@ export class ServerProcess {
     return this.#ended
   }
 
-  /** Starts it and waits until it serves. `detached` lets it outlive this process. */
-  async start({ detached = false } = {}): Promise<void> {
-    const { service, command, env, cwd, logFile } = this.plan
+  /** Starts it and waits until it serves. */
+  async start(options: StartOptions = {}): Promise<void> {
+    const { service, command, prepare, host, port } = this.plan
     if (this.running) throw new OrreryError('service_running', `${service} runs already`)
-    const [program = '', ...args] = command
-    const log = openSync(logFile, 'a')
-    const child = spawn(program, args, { cwd, env, detached, stdio: ['ignore', log, log] })
-    closeSync(log)
-    this.#child = child
-    const ended = Promise.withResolvers<void>()
-    this.#ended = ended.promise
-    const endWithUs = (): void => void child.kill('SIGKILL')
-    if (detached) child.unref()
-    else process.once('exit', endWithUs)
-    const end = (): void => {
-      process.off('exit', endWithUs)
-      ended.resolve()
+    // Otherwise whoever has it would be taken for ours.
+    if (await accepts(host, port)) {
+      throw new OrreryError('port_taken', `${service} cannot have port ${port}: it is taken`)
     }
-    child.once('exit', end)
-    child.once('error', end)
+    if (prepare && !existsSync(prepare.file)) {
+      const child = this.#spawn(prepare.command, false)
+      await this.#ended
+      if (child.exitCode !== 0) throw this.#failed('cannot be prepared')
+    }
+    const child = this.#spawn(command, options.detached ?? false)
+    if (child.pid !== undefined) options.onSpawn?.(child.pid)
     await this.#becomesReady()
   }
 
@@ -91,7 +96,7 @@ export class ServerProcess {
   /** Ends it in peace; one that takes too long is killed. */
   async stop(): Promise<void> {
     this.#child?.kill('SIGTERM')
-    // A frozen process takes no signal but the last one.
+    // A frozen process would hear of it only later.
     this.resume()
     const cancel = this.#clock.after(STOP_MS_MAX, () => this.#child?.kill('SIGKILL'))
     await this.#ended
@@ -109,6 +114,27 @@ export class ServerProcess {
     if (!existsSync(this.plan.logFile)) return ''
     const lines = readFileSync(this.plan.logFile, 'utf8').trimEnd().split('\n')
     return lines.slice(-LOG_LINES).join('\n')
+  }
+
+  #spawn(command: readonly string[], detached: boolean): ChildProcess {
+    const { env, cwd, logFile } = this.plan
+    const [program = '', ...args] = command
+    const log = openSync(logFile, 'a')
+    const child = spawn(program, args, { cwd, env, detached, stdio: ['ignore', log, log] })
+    closeSync(log)
+    const ended = Promise.withResolvers<void>()
+    const endWithUs = (): void => void child.kill('SIGKILL')
+    if (detached) child.unref()
+    else process.once('exit', endWithUs)
+    const end = (): void => {
+      process.off('exit', endWithUs)
+      ended.resolve()
+    }
+    child.once('exit', end)
+    child.once('error', end)
+    this.#child = child
+    this.#ended = ended.promise
+    return child
   }
 
   async #becomesReady(): Promise<void> {
@@ -144,10 +170,31 @@ export function accepts(host: string, port: number): Promise<boolean> {
   })
 }
 
+/** Whether what is sent there is answered with that text, in one go. */
+export function answers(host: string, port: number, sent: string, text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port }, () => socket.write(sent))
+    let heard = ''
+    const settle = (): void => {
+      socket.destroy()
+      resolve(heard.includes(text))
+    }
+    socket.setTimeout(ANSWER_MS_MAX, settle)
+    socket.once('error', settle)
+    socket.once('close', settle)
+    socket.on('data', (bytes) => {
+      heard += bytes.toString('latin1')
+      if (heard.includes(text)) settle()
+      // An error ends what was asked.
+      if (heard.includes('\n-') || heard.startsWith('-')) settle()
+    })
+  })
+}
+
 /** The status of an HTTP answer, 0 for none. */
 export async function statusOf(url: string): Promise<number> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) })
+    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) })
     await response.arrayBuffer()
     return response.status
   } catch {

@@ -1,9 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
-import { messageOf, OrreryError } from '../kernel/errors.ts'
 import {
   catalogPlan,
   kafkaPlan,
@@ -52,20 +50,8 @@ export async function startKafka(
 ): Promise<KafkaServer> {
   const { place, temporary } = await settle('kafka', options)
   const plan = kafkaPlan({ ...options, ...place, controllerPort: await freePort() })
-  formatKafka(plan)
   const brokers = [`${plan.host}:${options.advertisedPort ?? plan.port}`]
   return running(Object.assign(new TestServer(plan, temporary), { brokers }))
-}
-
-/** Prepares the data folder of a broker, unless it has been. */
-export function formatKafka({ format, cwd }: ReturnType<typeof kafkaPlan>): void {
-  if (existsSync(join(cwd, 'data', 'meta.properties'))) return
-  const [program = '', ...args] = format
-  try {
-    execFileSync(program, args, { cwd, stdio: 'pipe' })
-  } catch (cause) {
-    throw new OrreryError('service_failed', `kafka: ${messageOf(cause)}`, { cause })
-  }
 }
 
 /** Redis with a password of its own. */

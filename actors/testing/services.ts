@@ -63,3 +63,10 @@ export function found(service: ServiceName, env: Environment): string | null {
   if (missing(service, env) !== null) return null
   return service === 'redis' ? findRedis(env) : join(servicesFolder(env), JAR_FOLDERS[service])
 }
+
+/** For `describe.skipIf`: whether one of them cannot start here, said loudly, since what is skipped proves nothing. */
+export function skipped(services: readonly ServiceName[], env: Environment): boolean {
+  const reasons = services.flatMap((service) => missing(service, env) ?? [])
+  for (const reason of reasons) process.stderr.write(`orrery: TESTS SKIPPED: ${reason}\n`)
+  return reasons.length > 0
+}

@@ -1,0 +1,81 @@
+import { systemClock } from '../../actors/kernel/clock.ts'
+import { messageOf, OrreryError } from '../../actors/kernel/errors.ts'
+import { type Environment, missing } from '../../actors/testing/services.ts'
+import { UsageError } from '../options.ts'
+import {
+  type ControlOptions,
+  settingsOf,
+  startServices,
+  statusOfServices,
+  stopServices,
+} from './control.ts'
+import { install } from './install.ts'
+import { checkJava } from './java.ts'
+import { parseServicesOptions, SERVICES_HELP, type ServicesOptions } from './options.ts'
+import { installReport, statusText } from './report.ts'
+
+const EXIT_FAILED = 1
+const EXIT_USAGE = 2
+
+/** `bun run services`: returns the exit code. What it does goes to stderr, where things are to stdout. */
+export async function servicesMain(args: readonly string[], env: Environment): Promise<number> {
+  try {
+    const options = parseServicesOptions(args, env)
+    if (options) return await run(options, env)
+    process.stdout.write(`${SERVICES_HELP}\n`)
+    return 0
+  } catch (thrown) {
+    say(messageOf(thrown))
+    return thrown instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
+  }
+}
+
+async function run(options: ServicesOptions, env: Environment): Promise<number> {
+  const { action, services, ports, dir, json } = options
+  const control: ControlOptions = { dir, env, clock: systemClock, say }
+  if (action === 'stop') {
+    await stopServices(services, control)
+    return 0
+  }
+  if (action === 'install' || action === 'start') await fetchMissing(options, env)
+  if (action === 'start') await startServices(services, ports, control)
+  const statuses = statusOfServices(services, control)
+  const settings = settingsOf(dir)
+  if (json) print(JSON.stringify({ dir, services: statuses, settings }, null, 2))
+  else if (action === 'status') print(statusText(statuses))
+  else if (action === 'start') print(lines(settings))
+  const bad = statuses.some(({ pid, missing }) =>
+    action === 'install' ? missing !== null : pid === null,
+  )
+  return bad ? EXIT_FAILED : 0
+}
+
+/** Fetches jars; then says everything that is still missing at once, before anything starts. */
+async function fetchMissing(options: ServicesOptions, env: Environment): Promise<void> {
+  const { services, cache, repository } = options
+  const report = installReport(systemClock, process.stderr.isTTY, (text) => {
+    process.stderr.write(text)
+  })
+  for (const service of services) {
+    if (service === 'redis') continue
+    await install(service, { folder: cache, repository, clock: systemClock, report })
+  }
+  const reasons = new Set(services.flatMap((service) => missing(service, env) ?? []))
+  if (reasons.size > 0) throw new OrreryError('service_missing', [...reasons].join('\n'))
+  if (services.some((service) => service !== 'redis')) checkJava(env)
+}
+
+/** Lines that a shell or an env file takes. */
+function lines(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}`)
+    .join('\n')
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function say(text: string): void {
+  process.stderr.write(`services: ${text}\n`)
+}
