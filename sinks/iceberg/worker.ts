@@ -43,7 +43,9 @@ async function perform(
   signal: AbortSignal,
 ): Promise<number> {
   if (!started) throw new SinkError('bronze: the worker was not started', { retriable: false })
-  const sink = await started
+  // One that could not start has nothing to close.
+  const sink = await (call.call === 'close' ? started.catch(() => null) : started)
+  if (!sink) return -1
   switch (call.call) {
     case 'open':
       return sink.open(call.partition, signal)
