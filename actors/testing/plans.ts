@@ -10,6 +10,8 @@ const PRIVATE = { mode: 0o600 }
 /** A name for the storage, the same everywhere: nothing of it leaves the machine. */
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qg'
 const REGION = 'us-east-1'
+/** At its start it would write its settings into the log, keys included. */
+const QUIET_CATALOG = '-Dorg.slf4j.simpleLogger.log.org.apache.iceberg.rest.RESTCatalogServer=warn'
 
 /** What every plan needs: where programs are, an absolute folder of its own, a port. */
 export type PlanOptions = Readonly<{ env: Environment; dir: string; port: number }>
@@ -70,7 +72,7 @@ export function kafkaPlan(options: KafkaPlanOptions): ServerPlan {
     command: [java, ...memory, level, ...classes, 'kafka.Kafka', file],
     prepare: {
       command: [java, '-XX:TieredStopAtLevel=1', level, ...classes, ...tool, '-c', file],
-      file: join(dir, 'data', 'meta.properties'),
+      file: join(dir, 'formatted'),
     },
     ready: () => accepts(HOST, port),
   }
@@ -109,7 +111,7 @@ export function catalogPlan(options: PlanOptions & { s3: S3Place; warehouse: str
   mkdirSync(dir, { recursive: true })
   const plan = common('catalog', options)
   // The folder is named for whoever looks at the list of processes: nothing else there says which one it is.
-  const main = [`-Dorrery.dir=${dir}/`, '-cp', join(folder, '*')]
+  const main = [`-Dorrery.dir=${dir}/`, QUIET_CATALOG, '-cp', join(folder, '*')]
   return {
     ...plan,
     command: [
@@ -145,8 +147,8 @@ export function redisPlan(options: PlanOptions & { password: string }): ServerPl
   const lines = [
     `bind ${HOST}`,
     `port ${port}`,
-    `requirepass ${password}`,
-    `dir "${join(dir, 'data')}"`,
+    `requirepass ${JSON.stringify(password)}`,
+    `dir ${JSON.stringify(join(dir, 'data'))}`,
     'save ""',
     'appendonly yes',
     'appendfsync everysec',

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 
 import { type Clock, systemClock } from '../kernel/clock.ts'
@@ -12,6 +12,11 @@ const STOP_MS_MAX = 20_000
 const ANSWER_MS_MAX = 2_000
 const LOG_LINES = 15
 
+/** Ends a child of a test that was killed, where Linux's own tool can ask for it. */
+const DIE_WITH_US = existsSync('/usr/bin/setpriv')
+  ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--']
+  : []
+
 /** How a server is started, and how it is known to serve. */
 export type ServerPlan = Readonly<{
   service: ServiceName
@@ -23,7 +28,7 @@ export type ServerPlan = Readonly<{
   port: number
   /** Whether it answers by now; asked again until it does. */
   ready: () => Promise<boolean>
-  /** Runs before a start when the file that it makes is not there. */
+  /** Runs before the first start; the file says that it ended well. */
   prepare?: Readonly<{ command: readonly string[]; file: string }>
 }>
 
@@ -72,6 +77,7 @@ export class ServerProcess {
       const child = this.#spawn(prepare.command, false)
       await this.#ended
       if (child.exitCode !== 0) throw this.#failed('cannot be prepared')
+      writeFileSync(prepare.file, '')
     }
     const child = this.#spawn(command, options.detached ?? false)
     if (child.pid !== undefined) options.onSpawn?.(child.pid)
@@ -118,8 +124,8 @@ export class ServerProcess {
 
   #spawn(command: readonly string[], detached: boolean): ChildProcess {
     const { env, cwd, logFile } = this.plan
-    const [program = '', ...args] = command
-    const log = openSync(logFile, 'a')
+    const [program = '', ...args] = detached ? command : [...DIE_WITH_US, ...command]
+    const log = openSync(logFile, 'a', 0o600)
     const child = spawn(program, args, { cwd, env, detached, stdio: ['ignore', log, log] })
     closeSync(log)
     const ended = Promise.withResolvers<void>()

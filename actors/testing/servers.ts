@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
+import { OrreryError } from '../kernel/errors.ts'
 import {
   catalogPlan,
   kafkaPlan,
@@ -12,7 +13,7 @@ import {
   s3Plan,
 } from './plans.ts'
 import { freePort, type ServerPlan, ServerProcess } from './server-process.ts'
-import type { Environment, ServiceName } from './services.ts'
+import { type Environment, missing, type ServiceName } from './services.ts'
 
 export type ServerOptions = Readonly<{
   /** The environment of the process: where the cache, Java and Redis are. */
@@ -93,7 +94,10 @@ export function secret(): string {
   return crypto.randomUUID().replaceAll('-', '')
 }
 
+/** Where it will be, once it is known that it can start at all. */
 async function settle(service: ServiceName, { env, dir, port }: ServerOptions) {
+  const reason = missing(service, env)
+  if (reason !== null) throw new OrreryError('service_missing', reason)
   const temporary = dir === undefined ? mkdtempSync(join(tmpdir(), `orrery-${service}-`)) : null
   const place = { env, dir: resolve(temporary ?? dir ?? '.'), port: port ?? (await freePort()) }
   return { temporary, place }
