@@ -61,6 +61,13 @@ test('an error is one line on stderr and exit 1', async () => {
   expect({ out, err, code }).toEqual({ out: '', err: 'orrery: Unknown table nonsense\n', code: 1 })
 })
 
+test('its help names the tables of pings and of trips', async () => {
+  const { out, code } = await sql(['--help'])
+  expect(code).toBe(0)
+  for (const table of ['session_movements', ' trips', 'region_windows', 'bronze.trips'])
+    expect(out).toContain(table)
+})
+
 test('wrong usage is one line and exit 2', async () => {
   for (const args of [['--what'], ['SELECT', '1'], ['SELECT 1', '--file', 'x'], ['']]) {
     const { err, code } = await sql(args)

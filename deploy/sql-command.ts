@@ -19,7 +19,8 @@ const HELP = `usage: bun run sql "SELECT …" [flags]
   --help           this text
 
 Read-only SQL in ClickHouse's dialect, whether the server runs or not.
-Tables: sessions_base, session_events, session_movements, dead_letters, bronze.raw_delivery_data.`
+Tables: sessions_base, session_events, session_movements, trips, region_windows, dead_letters,
+bronze.raw_delivery_data, bronze.trips.`
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2

@@ -6,7 +6,8 @@ export function detailResponse(
   detail: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return Response.json({ detail }, { status, headers })
+  const type = { 'content-type': 'application/json' }
+  return new Response(JSON.stringify({ detail }), { status, headers: { ...type, ...headers } })
 }
 
 /** One input that is not what it must be, in pydantic's words. */

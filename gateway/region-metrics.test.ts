@@ -73,11 +73,13 @@ describe('the newest window of a region', () => {
   })
 
   test('of a region without any is 404 in its words, whatever whole number it is', async () => {
-    const { text } = open({ served })
+    const { ask, text } = open({ served })
     for (const region of ['7', '0', '-1', '1000', '99999999999999999999999']) {
       expect(await text(`/metrics/region/${region}`)).toEqual([404, none(region)])
     }
     expect(await text('/metrics/region/007')).toEqual([404, none('7')])
+    const { headers } = await ask('/metrics/region/7')
+    expect(headers.get('content-type')).toBe('application/json')
   })
 
   test('of a region that is no whole number is 422 in its words, before anything else', async () => {

@@ -31,6 +31,11 @@ function duration(seconds: number): string {
   return s < 3_600 ? `${Math.ceil(s / 60)} min` : `${(s / 3_600).toFixed(1)} h`
 }
 
+const LATE_TEXT = [
+  '  Late trips came after their window was final. They are in the table trips, and in their window if',
+  '  ALLOWED_LATENESS_MS covers them. A recording from before the newest trip needs a DATA_DIR of its own.',
+]
+
 /** What a replay came to. */
 export function replaySummary(
   state: ReplayState,
@@ -49,6 +54,8 @@ export function replaySummary(
   ]
   if (rowsBefore > 0) lines.unshift(row('before', `${whole(rowsBefore)}, by an earlier replay`))
   if (about.flushed) lines.push(row('flushed', 'every open window is final'))
+  // A recording that is older than what came before is late as a whole, and nothing else would say why.
+  if (late !== null && late > 0) lines.push(...LATE_TEXT)
   if (repeated > 0)
     lines.push(row('repeated', `${whole(repeated)} batches, the server was busy or away`))
   for (const bad of badLines.toSorted((a, b) => a.line - b.line).slice(0, SHOWN_BAD_LINES))

@@ -210,5 +210,9 @@ test('progress and summary say how far and how much', () => {
   ])
     expect(text).toContain(part)
   expect(text).toMatch(/late +3\n/)
+  expect(text).toContain('Late trips came after')
+  const punctual = { ...state, late: 0 }
+  const about = { kind: 'trips', tookS: 2, rowsBefore: 0, flushed: false } as const
+  expect(replaySummary(punctual, about)).not.toContain('Late trips')
   expect(text).toContain('flushed')
 })
