@@ -17,6 +17,7 @@ import { RegionMap } from '../actors/model/region-map.ts'
 import { WINDOW_SIZES_S, type WindowReader } from '../actors/model/window.ts'
 import type { RegionsFeed } from '../gateway/ports.ts'
 import { TRIPS_PARTITION } from './trips.ts'
+import { isWatched } from './watching.ts'
 
 type Listener = Parameters<RegionsFeed['subscribe']>[0]
 
@@ -32,6 +33,8 @@ export class LiveRegions implements RegionsFeed {
   readonly #listeners = new Set<Listener>()
   /** When somebody last watched. */
   #watchedMs = -Infinity
+  /** Somebody watched at the last tick, or a moment before and may come back for what it missed. */
+  #recently = false
   #cancel = (): void => {}
 
   constructor(clock: Clock, telemetry: Telemetry) {
@@ -41,9 +44,6 @@ export class LiveRegions implements RegionsFeed {
       partitions: [TRIPS_PARTITION],
       limits: { windowsPerTickMax: 2_000, deltasMax: 240, windowsMax: 50_000 },
     })
-    telemetry
-      .gauge('orrery_regions_viewers', 'Streams of the regions page')
-      .from(() => this.#listeners.size)
     telemetry
       .gauge('orrery_watermark_seconds', 'Event time up to which windows are final, since 1970 UTC')
       .from(() => (this.#feed.watermarkMs ?? 0) / 1_000)
@@ -84,15 +84,16 @@ export class LiveRegions implements RegionsFeed {
   }
 
   accept(fact: Fact): void {
-    if (fact.kind === 'windows') this.#feed.accept(fact)
+    if (fact.kind === 'windows')
+      this.#feed.accept(fact, this.#recently || isWatched(this.#listeners))
   }
 
   start(): void {
     this.#cancel = this.#clock.after(TICK_MS, () => {
       const nowMs = this.#clock.monotonicMs()
-      if (this.#listeners.size > 0) this.#watchedMs = nowMs
-      const watched = nowMs - this.#watchedMs < COME_BACK_MS
-      const delta = this.#feed.tick(this.#clock.nowMs(), watched)
+      if (isWatched(this.#listeners)) this.#watchedMs = nowMs
+      this.#recently = nowMs - this.#watchedMs < COME_BACK_MS
+      const delta = this.#feed.tick(this.#clock.nowMs(), this.#recently)
       if (delta) for (const listener of this.#listeners) listener.delta(delta)
       this.start()
     })

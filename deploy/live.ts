@@ -15,6 +15,7 @@ import { feedSessionOf } from '../actors/session/state.ts'
 import type { LiveFeed } from '../gateway/ports.ts'
 import type { MetricsBoard } from '../sinks/metrics/board.ts'
 import { RecentQuantile } from './recent-quantile.ts'
+import { isWatched } from './watching.ts'
 
 type Listener = Parameters<LiveFeed['subscribe']>[0]
 
@@ -70,9 +71,6 @@ export class Live implements LiveFeed {
     telemetry
       .gauge('orrery_map_vehicles', 'Vehicles on the live map')
       .from(() => this.#feed.vehicles)
-    telemetry
-      .gauge('orrery_map_viewers', 'Streams of the live map')
-      .from(() => this.#listeners.size)
   }
 
   get epoch(): string {
@@ -123,7 +121,7 @@ export class Live implements LiveFeed {
   start(): void {
     this.#repeat(TICK_MS, () => {
       const nowMs = this.#clock.monotonicMs()
-      if (this.#listeners.size > 0) this.#watchedMs = nowMs
+      if (isWatched(this.#listeners)) this.#watchedMs = nowMs
       const watched = nowMs - this.#watchedMs < COME_BACK_MS
       const delta = this.#feed.tick(this.#clock.nowMs(), watched)
       if (delta) for (const listener of this.#listeners) listener.delta(delta)

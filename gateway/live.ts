@@ -4,7 +4,7 @@ import type { LiveKpi } from '../actors/model/live.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
 import { Viewer } from './live-viewer.ts'
 import type { GatewayOptions } from './options.ts'
-import type { DeltaFeed, Sequenced } from './ports.ts'
+import type { DeltaFeed, Sequenced, Watching } from './ports.ts'
 
 const TEXT = new TextEncoder()
 const HEARTBEAT = TEXT.encode(':\n\n')
@@ -27,7 +27,11 @@ export type LiveRequest = Readonly<{
 
 /** What streams are made of: their feed, and what their metrics begin with and say. */
 export type LiveWorld<Delta extends object> = Readonly<{
-  feed: DeltaFeed<object, Delta, { delta(next: Sequenced<Delta>): void; kpi(kpi: LiveKpi): void }>
+  feed: DeltaFeed<
+    object,
+    Delta,
+    { delta(next: Sequenced<Delta>): void; kpi(kpi: LiveKpi): void } & Watching
+  >
   metrics: Readonly<{ prefix: string; of: string }>
   clock: Clock
   telemetry: Telemetry
@@ -70,6 +74,7 @@ export class LiveStreams<Delta extends object> {
     this.#unsubscribe = feed.subscribe({
       delta: (next) => this.#onDelta(next),
       kpi: (kpi) => this.#onKpi(kpi),
+      watching: () => this.#seats.size > 0,
     })
   }
 

@@ -47,18 +47,21 @@ export interface DeltaFeed<Snapshot, Delta, On> {
   subscribe(on: On): () => void
 }
 
+/** Who listens may say that nobody is there now: then no deltas need be made. */
+export type Watching = Readonly<{ watching?: () => boolean }>
+
 /** The live map's source. */
 export type LiveFeed = DeltaFeed<
   LiveSnapshot,
   LiveDelta,
-  { delta(next: SequencedDelta): void; kpi(kpi: LiveKpi): void }
+  { delta(next: SequencedDelta): void; kpi(kpi: LiveKpi): void } & Watching
 >
 
 /** The regions page's source. */
 export type RegionsFeed = DeltaFeed<
   RegionsSnapshot,
   RegionsDelta,
-  { delta(next: Sequenced<RegionsDelta>): void }
+  { delta(next: Sequenced<RegionsDelta>): void } & Watching
 >
 
 /** Windows that the store no longer serves, as the clean tables have them. */

@@ -140,6 +140,23 @@ test('when nobody watches no delta is made, and who comes back takes a snapshot'
   expect(feed.since(2)).toEqual([])
 })
 
+test('what came while nobody watched is in the snapshot, and who stands before it cannot go on', () => {
+  const feed = feedOf()
+  feed.accept(factOf([windowOf(1, 1)]))
+  feed.tick(1)
+  const before = feed.seq
+  feed.accept(factOf([windowOf(2, 1)]), false)
+  expect(feed.since(before)).toBeNull()
+  const from = feed.seq
+  expect(counts(feed.snapshot(2).windows)).toEqual([
+    [1, 1],
+    [2, 1],
+  ])
+  feed.accept(factOf([windowOf(3, 1)]))
+  expect(feed.tick(3)?.seq).toBe(from + 1)
+  expect(feed.since(from)).toHaveLength(1)
+})
+
 test('what is held for those who come back is bounded by windows too', () => {
   const feed = feedOf({ windowsMax: 3 })
   for (const minute of [1, 2, 3, 4]) {
@@ -172,12 +189,15 @@ test('a snapshot and what was said after it give what is held now, wherever it w
       }
       for (const [index, { minute, tripCount, regionId, ticks }] of all.entries()) {
         if (index === cut) look()
-        feed.accept(factOf([windowOf(minute, tripCount, { regionId })]))
+        // Until somebody looks nobody need be told.
+        feed.accept(factOf([windowOf(minute, tripCount, { regionId })]), index >= cut || ticks)
         if (ticks) feed.tick(index)
       }
       if (from === -1) look()
       while (feed.tick(0)) continue
-      for (const { delta } of feed.since(from) ?? []) see(delta.windows)
+      const missed = feed.since(from)
+      expect(missed).not.toBeNull()
+      for (const { delta } of missed ?? []) see(delta.windows)
       for (const held of feed.snapshot(0).windows) {
         expect(seen.get(`${held.regionId} ${held.startMs}`)).toEqual(held)
       }

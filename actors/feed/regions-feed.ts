@@ -28,6 +28,9 @@ export type RegionsStand = Readonly<{
   watermarkMs: number | null
 }>
 
+/** More than any window has seconds: tells the lists of regions apart. */
+const LIST_STRIDE = 10_000
+
 /**
  * The regions page's source: the newest windows of every region and size, and what changed since the
  * last tick. Facts come in; a tick makes one delta of them, however many there were.
@@ -37,12 +40,14 @@ export class RegionsFeed {
   readonly #limits: RegionsFeedOptions['limits']
   readonly #ring: DeltaRing<RegionsDelta>
   /** By region and size, oldest first. */
-  readonly #windows = new Map<string, RegionWindow[]>()
+  readonly #windows = new Map<number, RegionWindow[]>()
   readonly #totals = new Map<number, RegionTotals>()
   readonly #watermarks: Map<number, number | null>
   /** What the next ticks say, in the order in which it first changed. */
   readonly #changed = new Map<string, RegionWindow>()
   readonly #told = new Set<number>()
+  /** Something changed that no delta will say. */
+  #missed = false
 
   constructor(options: RegionsFeedOptions) {
     this.epoch = options.epoch
@@ -54,6 +59,7 @@ export class RegionsFeed {
   }
 
   get seq(): number {
+    this.#skipMissed()
     return this.#ring.seq
   }
 
@@ -80,19 +86,25 @@ export class RegionsFeed {
     for (const partition of this.#watermarks.keys()) this.#watermarks.set(partition, watermarkMs)
   }
 
-  /** Takes a fact. Figures only grow: an older fact, read again, takes nothing back. */
-  accept(fact: WindowsFact): void {
+  /**
+   * Takes a fact. Figures only grow: an older fact, read again, takes nothing back. While nobody is there to see it
+   * (`wanted`) no delta is prepared, and who comes takes a snapshot.
+   */
+  accept(fact: WindowsFact, wanted = true): void {
     const { partition, regionId, totals, watermarkMs } = fact
     const before = this.#watermarks.get(partition) ?? -Infinity
     this.#watermarks.set(partition, Math.max(before, watermarkMs))
     const known = this.#totals.get(regionId)
     if (!known || seenOf(totals) >= seenOf(known)) {
       this.#totals.set(regionId, totals)
-      this.#told.add(regionId)
+      if (wanted) this.#told.add(regionId)
     }
     for (const window of fact.windows) {
-      if (this.#hold(window)) this.#changed.set(nameOf(window), window)
+      if (!this.#hold(window)) continue
+      // What waits to be said must not be older than a snapshot that is taken meanwhile.
+      if (wanted || this.#changed.size > 0) this.#changed.set(nameOf(window), window)
     }
+    if (!wanted) this.#missed = true
   }
 
   /**
@@ -100,6 +112,7 @@ export class RegionsFeed {
    * there to see it (`wanted`): then none is made, and who comes takes a snapshot.
    */
   tick(nowMs: number, wanted = true): Sequenced<RegionsDelta> | null {
+    this.#skipMissed()
     if (this.#changed.size + this.#told.size === 0) return null
     if (!wanted) {
       this.#changed.clear()
@@ -126,12 +139,20 @@ export class RegionsFeed {
 
   /** Deltas after `seq`, or null when some of them are no longer held. */
   since(seq: number): readonly Sequenced<RegionsDelta>[] | null {
+    this.#skipMissed()
     return this.#ring.since(seq)
+  }
+
+  /** Before anybody is told a number: who stands before what was missed cannot go on from there. */
+  #skipMissed(): void {
+    if (!this.#missed) return
+    this.#missed = false
+    this.#ring.skip()
   }
 
   /** False when it is older than what is held, or than the newest that are. */
   #hold(window: RegionWindow): boolean {
-    const list = `${window.regionId} ${window.sizeS}`
+    const list = window.regionId * LIST_STRIDE + window.sizeS
     const held = this.#windows.get(list) ?? []
     this.#windows.set(list, held)
     // Nearly all are of the newest windows: from the end.
