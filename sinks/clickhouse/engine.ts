@@ -43,6 +43,18 @@ export interface ClickHouse {
   /** Runs a statement of a person, read-only and within the console's limits. See `console.ts`. */
   ask(sql: string, format: string): Promise<Uint8Array>
   close(): Promise<void>
+  /** What a store has that several processes write to; an engine of one process has none of it. */
+  readonly shared?: SharedStore
+}
+
+/** What several processes over one server owe each other. */
+export interface SharedStore {
+  /** A statement that makes or changes tables, as this server needs it. */
+  definition(sql: string): string
+  /** Runs a task while no other process runs one. A lock of a process that died is taken over. */
+  alone<T>(task: () => Promise<T>): Promise<T>
+  /** Waits until no write that began before this call can still land. */
+  settle(): Promise<void>
 }
 
 /** What ClickHouse refused; `clickhouseCode` is its own number, null when it gave none. */

@@ -4,11 +4,30 @@ import { join } from 'node:path'
 
 import { silentLog } from '../../actors/kernel/telemetry.ts'
 import { openChdb } from './chdb-engine.ts'
-import { type ClickHouse, ClickHouseError, type Insert, type Row } from './engine.ts'
+import {
+  type ClickHouse,
+  ClickHouseError,
+  type Insert,
+  type Row,
+  type SharedStore,
+} from './engine.ts'
 
 let directory: Promise<string> | null = null
 let databases = 0
 let open = 0
+
+/** The engine in this process on an empty database of its own, and where its files are. */
+export type TestPlace = Readonly<{ engine: ClickHouse; directory: string }>
+
+/** What stands between a test and its place: a server over it, or one elsewhere. */
+export type TestStore = (place: TestPlace) => Promise<ClickHouse>
+
+let store: TestStore | null = null
+
+/** From now on tests get their engine through `through`; null puts the engine in this process back. */
+export function useTestStore(through: TestStore | null): void {
+  store = through
+}
 
 /**
  * An engine on an empty database of its own, for tests. All tests of a process share the one engine that
@@ -17,6 +36,12 @@ let open = 0
  * The working directory stays, so Iceberg tables cannot be read here: those tests run in a child process.
  */
 export async function openTestClickHouse(): Promise<ClickHouse> {
+  const place = await openTestPlace()
+  return store ? store(place) : place.engine
+}
+
+/** The place of a test, whatever store it goes through. */
+export async function openTestPlace(): Promise<TestPlace> {
   directory ??= mkdtemp(join(tmpdir(), 'orrery-chdb-'))
   const made = directory
   databases += 1
@@ -40,12 +65,13 @@ export async function openTestClickHouse(): Promise<ClickHouse> {
     directory = null
     await rm(await made, { recursive: true, force: true })
   }
-  return engine
+  return { engine, directory: await made }
 }
 
 /** An engine that is killed at a named point: what came before is stored, nothing after it happens. */
 export class CrashingEngine implements ClickHouse {
   readonly database: string
+  readonly shared?: SharedStore
   readonly #engine: ClickHouse
   #point: string | null = null
   inserts = 0
@@ -53,6 +79,7 @@ export class CrashingEngine implements ClickHouse {
   constructor(engine: ClickHouse) {
     this.#engine = engine
     this.database = engine.database
+    if (engine.shared) this.shared = engine.shared
   }
 
   crashAt(point: string): void {

@@ -1,0 +1,178 @@
+import { Readable } from 'node:stream'
+
+import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client'
+
+import type { Clock, Random } from '../../actors/kernel/clock.ts'
+import { OrreryError } from '../../actors/kernel/errors.ts'
+import { type Backoff, retry } from '../retry.ts'
+import { ServerError, serverError, TIMEOUT_EXCEEDED } from './server-errors.ts'
+
+/** One HTTP request to the server. */
+export type Call = Readonly<{
+  sql: string
+  settings: ClickHouseSettings
+  timeoutMs: number
+  /** Rows that follow the statement. */
+  body?: Uint8Array
+  /** Of the answer, when the statement names none. */
+  format?: string
+  /** Longest answer. */
+  bytesMax: number
+  /** True when doing it twice is the same as doing it once. Otherwise it is tried again only when it was never sent. */
+  repeatable: boolean
+}>
+
+export type LinkOptions = Readonly<{
+  client: ClickHouseClient
+  clock: Clock
+  random: Random
+  /** Requests at a time: as many connections are kept. */
+  count: number
+  /** Requests that may wait for a connection. */
+  waitingMax: number
+  secrets: readonly string[]
+}>
+
+/** A connection that was just cut is tried again soon; what lasts longer is the caller's to wait for. */
+const BACKOFF: Backoff = { firstMs: 50, longestMs: 500 }
+const TRIES_MAX = 3
+
+/** A bounded pool of connections to one server, for statements of one kind. */
+export class ServerLink {
+  readonly #options: LinkOptions
+  readonly #stopping = new AbortController()
+  #free: number
+  #waiting: (() => void)[] = []
+  #onIdle: (() => void)[] = []
+  #closed = false
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    this.#free = options.count
+  }
+
+  /** Runs a statement and gives its whole answer. Throws ServerError; `busy` and `closed` as OrreryError. */
+  async run(call: Call): Promise<Buffer> {
+    await this.#take()
+    const { clock, random } = this.#options
+    const { timeoutMs: deadlineMs } = call
+    const { signal } = this.#stopping
+    const judge = (thrown: unknown, attempt: number) =>
+      attempt + 1 < TRIES_MAX && mayRepeat(thrown, call) ? 'again' : 'stop'
+    try {
+      const pace = { clock, random, backoff: BACKOFF, deadlineMs, signal, judge }
+      return await retry(() => this.#try(call), pace)
+    } finally {
+      this.#free += 1
+      this.#waiting.shift()?.()
+      if (this.#free === this.#options.count) for (const wake of this.#onIdle.splice(0)) wake()
+    }
+  }
+
+  /** Refuses what waits; lets what runs end within its own time-out, or stops it at once. */
+  async close({ stop }: Readonly<{ stop: boolean }>): Promise<void> {
+    this.#closed = true
+    for (const wake of this.#waiting.splice(0)) wake()
+    if (stop) {
+      const message = 'the statement was stopped: ClickHouse is closed'
+      this.#stopping.abort(new ServerError(message, QUERY_WAS_CANCELLED, 'unknown'))
+    }
+    if (this.#free < this.#options.count) {
+      await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+    }
+    await this.#options.client.close()
+  }
+
+  async #take(): Promise<void> {
+    this.#refuseWhenClosed()
+    while (this.#free === 0) {
+      if (this.#waiting.length >= this.#options.waitingMax) {
+        throw new OrreryError('busy', 'too many statements wait for ClickHouse', {
+          retriable: true,
+        })
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      this.#refuseWhenClosed()
+    }
+    this.#free -= 1
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw closed()
+  }
+
+  async #try(call: Call): Promise<Buffer> {
+    const { client, clock, secrets } = this.#options
+    const ending = new AbortController()
+    const late = new ServerError(
+      `no answer within ${call.timeoutMs} ms`,
+      TIMEOUT_EXCEEDED,
+      'unknown',
+    )
+    const cancel = clock.after(call.timeoutMs, () => ending.abort(late))
+    const stop = (): void => ending.abort(this.#stopping.signal.reason)
+    this.#stopping.signal.addEventListener('abort', stop)
+    try {
+      return await Promise.race([request(client, call, ending.signal), abortOf(ending.signal)])
+    } catch (thrown) {
+      if (thrown instanceof OrreryError) throw thrown
+      throw serverError(thrown, secrets)
+    } finally {
+      cancel()
+      this.#stopping.signal.removeEventListener('abort', stop)
+    }
+  }
+}
+
+function mayRepeat(thrown: unknown, { repeatable }: Call): boolean {
+  if (!(thrown instanceof ServerError)) return false
+  if (thrown.outcome === 'not sent') return true
+  // A time-out has used the time up; what the server refused, it refuses again.
+  return repeatable && thrown.outcome === 'unknown' && thrown.clickhouseCode === null
+}
+
+async function request(
+  client: ClickHouseClient,
+  { sql, settings, body, format, bytesMax }: Call,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const { stream } = await client.exec({
+    query: sql,
+    clickhouse_settings: settings,
+    abort_signal: signal,
+    ...(body && { values: Readable.from([body]) }),
+    ...(format !== undefined && { http_headers: { 'X-ClickHouse-Format': format } }),
+  })
+  const stop = (): void => void stream.destroy()
+  signal.addEventListener('abort', stop)
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of stream) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes > bytesMax) {
+        stream.destroy()
+        throw new ServerError(`the answer has over ${bytesMax} bytes`, RESULT_TOO_BIG, 'refused')
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+  return Buffer.concat(chunks, bytes)
+}
+
+/** ClickHouse's own numbers for an answer over a limit, and for a statement that was stopped. */
+const RESULT_TOO_BIG = 396
+
+const QUERY_WAS_CANCELLED = 394
+
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+function closed(): OrreryError {
+  return new OrreryError('closed', 'ClickHouse is closed')
+}

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+
+import type { ClickHouse } from './engine.ts'
+import { elsewhere, throughHttp } from './server-stores.ts'
+import { openTestClickHouse, useTestStore } from './testing.ts'
+
+// The suites of everything that stands on the port, once more: through HTTP over the engine in this
+// process, or against the server that CLICKHOUSE_HOST names.
+const {
+  CLICKHOUSE_HOST: host,
+  CLICKHOUSE_PORT: port,
+  CLICKHOUSE_USER: user = 'default',
+  CLICKHOUSE_PASSWORD: password = '',
+} = process.env
+
+const SUITES = [
+  ...['sink', 'region-sink', 'schema', 'reader', 'gold', 'history', 'trip-history', 'windows'],
+  'deliveries',
+]
+/** Rights and limits of the engine in this process are in these. */
+const SUITES_OF_ENGINE = ['chdb-engine', 'console']
+
+const address = host
+  ? /^https?:/.test(host)
+    ? { url: host }
+    : { host, port: Number(port ?? 8_123) }
+  : null
+let kept: ClickHouse
+beforeAll(async () => {
+  useTestStore(address ? elsewhere({ ...address, user, password }) : throughHttp)
+  kept = await openTestClickHouse()
+})
+afterAll(async () => {
+  await kept.close()
+  useTestStore(null)
+})
+
+describe(address ? `the server at ${host}` : 'a server of the test’s own', () => {
+  test('is what the suites below run against', () => {
+    expect(kept.shared).toBeDefined()
+  })
+})
+
+// Loaded under another name than their own, or a run of all tests would not load them twice.
+for (const suite of address ? SUITES : [...SUITES, ...SUITES_OF_ENGINE]) {
+  await import(`./${suite}.test.ts?through-http`)
+}
