@@ -18,7 +18,6 @@ export type FetchOptions = Readonly<{
   clock: Clock
   /** Bytes that have arrived, or (negative) were thrown away. */
   onBytes: (bytes: number) => void
-  fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
 }>
 
 /** Brings one jar into the folder: goes on where an earlier try ended, and names it only once its hash is right. */
@@ -60,8 +59,7 @@ async function append(jar: Jar, part: string, options: FetchOptions): Promise<vo
   let cancel = clock.after(STALL_MS_MAX, abort)
   try {
     const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {}
-    const request = options.fetch ?? fetch
-    const response = await request(`${repository}/${jar.path}`, { headers, signal: stalled.signal })
+    const response = await fetch(`${repository}/${jar.path}`, { headers, signal: stalled.signal })
     if (!response.ok || !response.body) {
       const retriable = response.status >= 500 || response.status === 429
       throw new OrreryError('fetch_refused', `the answer is ${response.status}`, { retriable })
@@ -80,6 +78,7 @@ async function append(jar: Jar, part: string, options: FetchOptions): Promise<vo
         onBytes(bytes.byteLength)
       }
       if (size < jar.bytes) throw new Error(`it ended after ${size} of ${jar.bytes} bytes`)
+      await handle.datasync()
     } finally {
       await handle.close()
     }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import type { Clock } from '../../actors/kernel/clock.ts'
 import { COMPLETE, JAR_FOLDERS } from '../../actors/testing/services.ts'
-import { fetchJar, type FetchOptions } from './fetch.ts'
+import { fetchJar } from './fetch.ts'
 import { type Jar, type JarService, jarsOf } from './jars.ts'
 import { locked } from './lock.ts'
 
@@ -17,7 +17,6 @@ export type InstallOptions = Readonly<{
   repository: string
   clock: Clock
   report: Report
-  fetch?: FetchOptions['fetch']
 }>
 
 /** Told how far it is. */
