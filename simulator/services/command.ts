@@ -14,6 +14,7 @@ import { checkJava } from './java.ts'
 import { parseServicesOptions, SERVICES_HELP, type ServicesOptions } from './options.ts'
 import { installReport, statusText } from './report.ts'
 
+const FETCH_HINT = 'run it again, it goes on where it ended; --repository names a mirror'
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
 
@@ -26,6 +27,7 @@ export async function servicesMain(args: readonly string[], env: Environment): P
     return 0
   } catch (thrown) {
     say(messageOf(thrown))
+    if (thrown instanceof OrreryError && thrown.code === 'fetch_failed') say(FETCH_HINT)
     return thrown instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
   }
 }

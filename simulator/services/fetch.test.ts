@@ -130,4 +130,11 @@ describe('a jar', () => {
     expect(said).toContain(`${registry.url}/${registry.jar.path}: the answer is 404`)
     expect(registry.ranges).toHaveLength(1)
   })
+
+  test('of a registry that is away is tried for a while, and named', async () => {
+    const registry = new Registry()
+    registry[Symbol.dispose]()
+    expect(await run(registry).then(() => '', messageOf)).toContain(registry.jar.path)
+    expect(clock.waitedMs).toEqual([1_000, 2_000, 4_000, 8_000])
+  })
 })
