@@ -1,30 +1,18 @@
 import { type Clock, type Random, systemClock } from '../../actors/kernel/clock.ts'
-import { messageOf, OrreryError } from '../../actors/kernel/errors.ts'
+import { messageOf } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
 import { CONSOLE_LIMITS, type ConsoleLimits } from './chdb-config.ts'
-import {
-  type ClickHouse,
-  type Insert,
-  numberOf,
-  type Row,
-  type SharedStore,
-  textOf,
-} from './engine.ts'
+import { type ClickHouse, type Insert, type Row, type SharedStore, textOf } from './engine.ts'
 import { arrowStream } from './server-arrow.ts'
-import { forServer, OPTIONAL_SETTINGS, type ServerKind } from './server-cluster.ts'
-import { connect, type ServerAddress, urlOf } from './server-connect.ts'
+import { forServer, type ServerKind } from './server-cluster.ts'
+import { type ServerAddress, urlOf } from './server-connect.ts'
 import { refuseOtherDatabases } from './server-console.ts'
 import { ServerError, whatToCheck } from './server-errors.ts'
 import type { ServerLink } from './server-link.ts'
 import { runAlone } from './server-lock.ts'
-import {
-  askSettings,
-  commandSettings,
-  insertSettings,
-  OWN_COMMENT,
-  readSettings,
-} from './server-settings.ts'
-import { isPlainName, sqlText } from './sql-text.ts'
+import { askSettings, insertSettings, OWN_COMMENT } from './server-settings.ts'
+import { ANSWER_BYTES_MAX, readRows, runCommand } from './server-statements.ts'
+import { sqlText } from './sql-text.ts'
 
 export type ServerOptions = ServerAddress &
   Readonly<{
@@ -52,28 +40,15 @@ export type ServerTimeouts = Readonly<{
   commandMs: number
 }>
 
-const TIMEOUTS: ServerTimeouts = {
+export const SERVER_TIMEOUTS: ServerTimeouts = {
   openMs: 5_000,
   queryMs: 60_000,
   insertMs: 30_000,
   commandMs: 60_000,
 }
 
-/** Statements of a kind that may wait for a connection. */
-const WAITING_MAX = 1_000
-const ASKING_MAX = 16
-
-/** Longest answer to a question of our own, and to a person's. */
-const ANSWER_BYTES_MAX = 1_000_000_000
-
-/** Rows of an answer that are parsed before sockets get their turn: about 3 ms. */
-const ROWS_PER_SLICE = 4_000
-
 /** How often running statements are looked at while they are waited for. */
 const LOOK_EVERY_MS = 50
-
-/** Oldest server whose formats and settings are the ones used here. */
-const VERSION_MIN: readonly [number, number] = [23, 8]
 
 /** ClickHouse on a server. */
 export interface ClickHouseServer extends ClickHouse {
@@ -82,86 +57,11 @@ export interface ClickHouseServer extends ClickHouse {
   health(): Promise<string | null>
 }
 
-/**
- * Connects to a ClickHouse server over HTTP(S) and makes the database when it is missing. OrreryError
- * `clickhouse_open` is one line with what to check; `retriable` when the server may only be away.
- */
-export async function openClickHouseServer(options: ServerOptions): Promise<ClickHouseServer> {
-  const { database, clusterName = null, log, clock = systemClock } = options
-  for (const name of [database, clusterName ?? 'none']) {
-    if (!isPlainName(name))
-      throw new OrreryError('config', `${name} is no plain name for ClickHouse`)
-  }
-  const startedMs = clock.monotonicMs()
-  const timeouts = { ...TIMEOUTS, ...options.timeouts }
-  const url = urlOf(options)
-  try {
-    const { version, kind } = await prepare(options, { clusterName, openMs: timeouts.openMs })
-    const links: Links = {
-      write: await connect(options, {
-        database,
-        count: options.writers ?? 4,
-        waitingMax: WAITING_MAX,
-      }),
-      read: await connect(options, {
-        database,
-        count: options.readers ?? 8,
-        waitingMax: WAITING_MAX,
-      }),
-      ask: await connect(
-        { ...options, ...options.consoleUser },
-        { database, count: 2, waitingMax: ASKING_MAX },
-      ),
-    }
-    const tookMs = Math.round(clock.monotonicMs() - startedMs)
-    log.info({ url, database, clusterName, version, tookMs }, 'clickhouse server open')
-    return new ServerEngine(options, { links, kind, timeouts })
-  } catch (thrown) {
-    if (thrown instanceof OrreryError && thrown.code === 'clickhouse_open') throw thrown
-    const retriable = thrown instanceof OrreryError && thrown.retriable
-    const message = whatToCheck(thrown, url, options.user)
-    throw new OrreryError('clickhouse_open', message, { retriable })
-  }
-}
+/** Connections by what they are used for: a person's statement must not wait for ours, nor ours for it. */
+export type Links = Readonly<Record<'write' | 'read' | 'ask', ServerLink>>
 
-type Links = Readonly<Record<'write' | 'read' | 'ask', ServerLink>>
-
-/** Looks at what the server is, and makes the database. */
-async function prepare(
-  options: ServerOptions,
-  { clusterName, openMs }: Readonly<{ clusterName: string | null; openMs: number }>,
-): Promise<Readonly<{ version: string; kind: ServerKind }>> {
-  const { database } = options
-  // Without a database of its own: that one may not be there.
-  const link = await connect(options, { database: '', count: 1, waitingMax: 1 })
-  const query = (sql: string): Promise<readonly Row[]> =>
-    readRows(link, sql, openMs, options.clock ?? systemClock)
-  try {
-    const [row] = await query('SELECT version()')
-    const version = textOf(row?.[0])
-    const [year = 0, month = 0] = version.split('.').map(Number)
-    if (year < VERSION_MIN[0] || (year === VERSION_MIN[0] && month < VERSION_MIN[1])) {
-      const message = `ClickHouse ${version} is too old: ${VERSION_MIN.join('.')} or later is needed`
-      throw new OrreryError('clickhouse_open', message)
-    }
-    const known = await query(
-      `SELECT name FROM system.merge_tree_settings WHERE name IN (${OPTIONAL_SETTINGS.map(sqlText).join(', ')})`,
-    )
-    const kind = { clusterName, tableSettings: new Set(known.map(([name]) => textOf(name))) }
-    const made = await query(
-      `SELECT count() FROM system.databases WHERE name = ${sqlText(database)}`,
-    )
-    if (numberOf(made[0]?.[0]) === 0) {
-      const create = forServer(`CREATE DATABASE IF NOT EXISTS ${database}`, kind)
-      await runCommand(link, `${create} ENGINE = Atomic`, TIMEOUTS.commandMs)
-    }
-    return { version, kind }
-  } finally {
-    await link.close({ stop: true })
-  }
-}
-
-class ServerEngine implements ClickHouseServer {
+/** See `openClickHouseServer`. */
+export class ServerEngine implements ClickHouseServer {
   readonly database: string
   readonly shared: SharedStore
   readonly #options: ServerOptions
@@ -291,35 +191,4 @@ class ServerEngine implements ClickHouseServer {
     )
     for (const [name] of tables) await this.command(`SYSTEM SYNC REPLICA ${textOf(name)}`)
   }
-}
-
-function runCommand(link: ServerLink, sql: string, timeoutMs: number): Promise<void> {
-  const settings = commandSettings()
-  return link
-    .run({ sql, settings, timeoutMs, bytesMax: 10_000_000, repeatable: false })
-    .then(() => {})
-}
-
-async function readRows(
-  link: ServerLink,
-  sql: string,
-  timeoutMs: number,
-  clock: Clock,
-): Promise<readonly Row[]> {
-  const answer = await link.run({
-    sql,
-    format: 'JSONCompactEachRow',
-    settings: readSettings(timeoutMs),
-    timeoutMs,
-    bytesMax: ANSWER_BYTES_MAX,
-    repeatable: true,
-  })
-  const rows: Row[] = []
-  for (const line of answer.toString('utf8').split('\n')) {
-    if (line === '') continue
-    rows.push(JSON.parse(line))
-    if (rows.length % ROWS_PER_SLICE === 0)
-      await new Promise<void>((resolve) => clock.soon(resolve))
-  }
-  return rows
 }

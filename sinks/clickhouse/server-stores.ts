@@ -1,6 +1,7 @@
 import { silentLog } from '../../actors/kernel/telemetry.ts'
 import type { ClickHouse } from './engine.ts'
-import { type ClickHouseServer, openClickHouseServer, type ServerOptions } from './server-engine.ts'
+import type { ClickHouseServer, ServerOptions } from './server-engine.ts'
+import { openClickHouseServer } from './server-open.ts'
 import { ClickHouseTestServer } from './server-testing.ts'
 import { openTestPlace, type TestPlace } from './testing.ts'
 

@@ -19,6 +19,8 @@ export type TestStatement = Readonly<{
   database: string
   format: string
   queryId: string
+  /** What the statement is found by while it runs. */
+  mark: string
   sessionId: string | null
   settings: readonly (readonly [string, string])[]
   parameters: readonly (readonly [string, string])[]
@@ -47,6 +49,14 @@ export class TestStatements {
     const answer = await session.queryAsync('SELECT name FROM system.settings', { format: 'TSV' })
     session.close()
     return new TestStatements(connect, new Set(answer.text().split('\n')))
+  }
+
+  /** Stops a statement whose asker is gone, where its settings say so. */
+  async cancel(statement: TestStatement): Promise<void> {
+    if (!isCancelled(statement)) return
+    const session = this.#connect([])
+    await session.queryAsync(`KILL QUERY WHERE endsWith(query, ${sqlText(statement.mark)}) ASYNC`)
+    session.close()
   }
 
   async run(statement: TestStatement): Promise<TestResult> {
@@ -89,7 +99,8 @@ export class TestStatements {
         await session.queryAsync(`SET param_${name} = ${sqlText(unescaped(value))}`)
       }
       const { sql, rows } = await this.#asSelect(session, statement)
-      const answer = await session.queryAsync(sql, { format: statement.format })
+      const marked = isCancelled(statement) ? `${sql}\n${statement.mark}` : sql
+      const answer = await session.queryAsync(marked, { format: statement.format })
       const counts = {
         read_rows: answer.rowsRead,
         read_bytes: answer.bytesRead,
@@ -140,6 +151,11 @@ export class TestStatements {
 
 const INSERT =
   /^\s*(?<into>INSERT INTO (?<table>[\w.`]+)\s*(?:\((?<names>[^)]*)\))?)\s*FORMAT (?<format>\w+)\s*$/i
+
+function isCancelled({ settings }: TestStatement): boolean {
+  const name = 'cancel_http_readonly_queries_on_client_close'
+  return settings.some(([key, value]) => key === name && value === '1')
+}
 
 /** A request's settings hold for its own connection alone, as they do on a server. */
 function argumentsOf({ settings }: TestStatement): string[] {

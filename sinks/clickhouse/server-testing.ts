@@ -99,7 +99,10 @@ export class ClickHouseTestServer {
       response.writeHead(503, { 'Content-Type': 'text/html' })
       return void response.end('<html>no upstream</html>')
     }
+    const gone = (): void => void this.#statements.cancel(statement)
+    request.socket.once('close', gone)
     const result = await this.#statements.run(statement)
+    request.socket.off('close', gone)
     if (fault === 'cut after') return void request.socket.destroy()
     if (fault === 'hang after') return this.#hang(request)
     if (!result.ok) return sendError(response, result)
@@ -179,6 +182,7 @@ function statementOf(
     database: params.get('database') ?? header('x-clickhouse-database') ?? 'default',
     format: header('x-clickhouse-format') ?? params.get('default_format') ?? 'TabSeparated',
     queryId: params.get('query_id') ?? '',
+    mark: `/* ${crypto.randomUUID()} */`,
     sessionId: params.get('session_id'),
     settings: [...params].filter(([name]) => !CONTROL_PARAMS.has(name) && !/^param_/.test(name)),
     parameters: [...params].flatMap(([name, value]): [string, string][] =>
