@@ -1,0 +1,263 @@
+import type { Consumer, ConsumerCrashEvent, EachBatchPayload } from 'kafkajs'
+
+import type { Clock } from '../kernel/clock.ts'
+import { messageOf, OrreryError } from '../kernel/errors.ts'
+import type { Log } from '../kernel/telemetry.ts'
+import { stickyAssigner } from './assigner-protocol.ts'
+import type { KafkaClient, Marks } from './client.ts'
+import type { Ending, KafkaLog } from './log.ts'
+import { Tenure } from './tenure.ts'
+
+/** A topic that workers share among them. */
+export type Subscription = Readonly<{
+  topic: string
+  /** What records without a stamp hold. */
+  kind: 'pings' | 'trips'
+  /** Number of its partition 0 in the names of facts. */
+  partitionFirst: number
+}>
+
+export type AssignmentsOptions = Readonly<{
+  client: KafkaClient
+  groupId: string
+  subscriptions: readonly Subscription[]
+  clock: Clock
+  log: Log
+  /**
+   * A partition is ours: open its stores, then `start` its log. The one before it, on this worker, has ended. What it
+   * throws is told to `fatal`.
+   */
+  assigned: (log: KafkaLog) => Promise<void>
+  /**
+   * It is not ours any more: stop its actors, flush, close. When it was `fenced`, another worker has had it meanwhile:
+   * nothing of it may be written, and the stores refuse it.
+   */
+  revoked: (log: KafkaLog, ending: Ending) => Promise<void>
+  /** Nothing goes on without a person, or without a new start of the process. */
+  fatal: (error: OrreryError) => void
+  /** A worker that is not heard of for so long has lost its partitions; default 10 s. */
+  sessionMsMax?: number
+  /** A revocation that takes longer is left behind; default 30 s. */
+  revokeMsMax?: number
+}>
+
+const SESSION_MS_MAX = 10_000
+const REVOKE_MS_MAX = 30_000
+const HEARTBEAT_MS = 1_000
+const FETCH_WAIT_MS = 200
+/** Of compressed bytes: zstd makes twenty times as many of them. */
+const FETCH_BYTES_MAX = 4 * 1024 * 1024
+const PARTITION_BYTES_MAX = 1024 * 1024
+
+/**
+ * The partitions that Kafka gives to this worker, each with its log. Kafka says who has what, and the stores, fenced,
+ * refuse whoever has not heard of it yet.
+ */
+export class Assignments {
+  readonly #options: AssignmentsOptions
+  readonly #tenures = new Map<string, Tenure>()
+  /** Ends of tenures that are over, by partition: the next one waits for it. */
+  readonly #endings = new Map<string, Promise<void>>()
+  readonly #consumer: Consumer
+  #memberId: string | null = null
+  #generation = -1
+  /** Tries to join since it was last in the group. */
+  #joins = 0
+  #heardMs = -Infinity
+  #stopping: Promise<void> | null = null
+
+  constructor(options: AssignmentsOptions) {
+    this.#options = options
+    const { client, groupId } = options
+    const assigner = stickyAssigner(client.library, {
+      joining: () => this.#joins++,
+      owned: () => ({ generation: this.#generation, owned: this.#owned() }),
+    })
+    this.#consumer = client.consumer({
+      groupId,
+      partitionAssigners: [assigner],
+      sessionTimeout: options.sessionMsMax ?? SESSION_MS_MAX,
+      rebalanceTimeout: 2 * (options.sessionMsMax ?? SESSION_MS_MAX),
+      heartbeatInterval: HEARTBEAT_MS,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      maxBytes: FETCH_BYTES_MAX,
+      maxBytesPerPartition: PARTITION_BYTES_MAX,
+      allowAutoTopicCreation: false,
+    })
+  }
+
+  /** Joins the group; partitions are assigned from then on. */
+  async start(): Promise<void> {
+    const consumer = this.#consumer
+    const { GROUP_JOIN, HEARTBEAT, CRASH, START_BATCH_PROCESS } = consumer.events
+    // In the same tick: what is fetched after it would begin at the wrong place.
+    consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload))
+    consumer.on(HEARTBEAT, ({ payload: { groupGenerationId } }) => {
+      this.#generation = Number(groupGenerationId)
+      this.#heardMs = this.#options.clock.monotonicMs()
+    })
+    consumer.on(CRASH, (event) => this.#crashed(event))
+    consumer.on(START_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize > 0) return
+      this.#tenure(payload)?.log?.passed(Number(payload.lastOffset))
+    })
+    const topics = this.#options.subscriptions.map(({ topic }) => topic)
+    try {
+      await consumer.connect()
+      // From the beginning, so that a jump that nobody asked for goes back, where it is seen.
+      await consumer.subscribe({ topics, fromBeginning: true })
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        eachBatch: (payload) => this.#eachBatch(payload),
+      })
+    } catch (cause) {
+      throw new OrreryError('kafka', `kafka: ${messageOf(cause)}`, { retriable: true, cause })
+    }
+  }
+
+  /** Is this partition's log ours, as far as can be known without asking? A process that stood still for long says no. */
+  holds(log: KafkaLog): boolean {
+    const { clock, sessionMsMax = SESSION_MS_MAX } = this.#options
+    const isHeard = clock.monotonicMs() - this.#heardMs < sessionMsMax
+    return isHeard && log.ending === null && this.#tenure(log)?.log === log
+  }
+
+  /** Logs that are ours now. */
+  get logs(): readonly KafkaLog[] {
+    return [...this.#tenures.values()].flatMap(({ log }) => log ?? [])
+  }
+
+  /** Ends every partition as a revocation does, then leaves the group: whoever gets them finds everything flushed. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    for (const tenure of this.#tenures.values()) this.#end(tenure, 'stopped')
+    await Promise.all(this.#endings.values())
+    await this.#consumer.disconnect().catch((thrown: unknown) => {
+      this.#options.log.warn({ error: messageOf(thrown) }, 'the group was not left in order')
+    })
+  }
+
+  #joined(
+    payload: Readonly<{ memberId: string; memberAssignment: Readonly<Record<string, number[]>> }>,
+  ): void {
+    const { clock, log } = this.#options
+    const { memberId, memberAssignment } = payload
+    // In a generation that it was not in, another worker may have had its partitions, and written.
+    const isContinuous = memberId === this.#memberId && this.#joins === 1
+    this.#joins = 0
+    this.#memberId = memberId
+    this.#heardMs = clock.monotonicMs()
+    const given = new Set<string>()
+    for (const [topic, partitions] of Object.entries(memberAssignment)) {
+      for (const partition of partitions) given.add(keyOf({ topic, partition }))
+    }
+    let kept = 0
+    for (const [key, tenure] of this.#tenures) {
+      if (isContinuous && given.has(key)) {
+        kept++
+        tenure.rejoined()
+      } else {
+        this.#end(tenure, isContinuous ? 'revoked' : 'fenced')
+      }
+    }
+    log.info({ memberId, isContinuous, kept, assigned: given.size }, 'joined the group')
+    if (this.#stopping) return
+    for (const subscription of this.#options.subscriptions) {
+      for (const partition of memberAssignment[subscription.topic] ?? []) {
+        this.#begin(subscription, partition)
+      }
+    }
+  }
+
+  #begin(subscription: Subscription, partition: number): void {
+    const { topic } = subscription
+    const key = keyOf({ topic, partition })
+    if (this.#tenures.has(key)) return
+    const { client, clock, log, assigned, revoked, fatal } = this.#options
+    const tenure = new Tenure({
+      subscription,
+      partition,
+      consumer: this.#consumer,
+      marks: () => marksOf(client, topic, partition),
+      clock,
+      log,
+      assigned,
+      revoked,
+      fatal,
+      revokeMsMax: this.#options.revokeMsMax ?? REVOKE_MS_MAX,
+    })
+    this.#tenures.set(key, tenure)
+    tenure.begin(this.#endings.get(key) ?? Promise.resolve())
+  }
+
+  #end(tenure: Tenure, ending: Ending): void {
+    const key = keyOf(tenure)
+    if (this.#tenures.get(key) === tenure) this.#tenures.delete(key)
+    const ended = tenure.end(ending)
+    this.#endings.set(key, ended)
+    void ended.then(() => {
+      if (this.#endings.get(key) === ended) this.#endings.delete(key)
+    })
+  }
+
+  async #eachBatch({ batch, resolveOffset, heartbeat }: EachBatchPayload): Promise<void> {
+    const tenure = this.#tenure(batch)
+    // Not ours any more, or not yet: it is fetched again from the right place.
+    if (!tenure?.log?.isReading) return this.#hush(batch)
+    const last = batch.lastOffset()
+    const high = Number(batch.highWatermark)
+    await tenure.log.deliver({ records: batch.messages, last: Number(last), high })
+    if (!tenure.log.isReading) return this.#hush(batch)
+    resolveOffset(last)
+    await heartbeat()
+  }
+
+  /** Without it the same batch would come again and again, at once. */
+  #hush({ topic, partition }: Readonly<{ topic: string; partition: number }>): void {
+    this.#consumer.pause([{ topic, partitions: [partition] }])
+  }
+
+  /** It has left the group, and others have its partitions. */
+  #crashed({ payload }: ConsumerCrashEvent): void {
+    const { restart, error } = payload
+    const { log, fatal } = this.#options
+    log.warn({ error: messageOf(error), restart }, 'the kafka consumer crashed')
+    this.#memberId = null
+    for (const tenure of this.#tenures.values()) this.#end(tenure, 'fenced')
+    if (restart) return
+    const message = `reading from kafka has ended: ${messageOf(error)}`
+    fatal(new OrreryError('kafka_crashed', message, { cause: error }))
+  }
+
+  #tenure(of: Parameters<typeof keyOf>[0]): Tenure | undefined {
+    return this.#tenures.get(keyOf(of))
+  }
+
+  #owned(): Record<string, number[]> {
+    const owned: Record<string, number[]> = {}
+    for (const { topic, partition } of this.#tenures.values()) {
+      const partitions = (owned[topic] ??= [])
+      partitions.push(partition)
+    }
+    return owned
+  }
+}
+
+function keyOf(
+  of: Readonly<{ topic: string } & ({ kafkaPartition: number } | { partition: number })>,
+): string {
+  return `${of.topic} ${'kafkaPartition' in of ? of.kafkaPartition : of.partition}`
+}
+
+async function marksOf(client: KafkaClient, topic: string, partition: number): Promise<Marks> {
+  const marks = (await client.marks(topic))[partition]
+  if (marks) return marks
+  throw new OrreryError('kafka', `topic ${topic} has no partition ${partition}`, {
+    retriable: true,
+  })
+}
