@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import {
   brotliDecompressSync,
   gunzipSync,
@@ -41,6 +42,11 @@ export class ClickHouseTestServer {
   readonly seen: Seen[] = []
   /** Asked before each request what is to go wrong with it. */
   fault: (statement: TestStatement) => Fault | null = () => null
+  /** Called when a request begins to hang. */
+  onHang: () => void = () => {}
+  /** Most connections that there were at a time. */
+  connectionsMax = 0
+  #connections = 0
   readonly #server: Server
   readonly #statements: TestStatements
   readonly #options: TestServerOptions
@@ -52,6 +58,13 @@ export class ClickHouseTestServer {
     this.#options = options
     const address = server.address()
     this.port = typeof address === 'object' && address ? address.port : 0
+    server.on('connection', (socket: Socket) => {
+      this.#connections += 1
+      this.connectionsMax = Math.max(this.connectionsMax, this.#connections)
+      socket.once('close', () => {
+        this.#connections -= 1
+      })
+    })
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#answer(request, response).catch((thrown: unknown) => {
         if (!response.headersSent) response.writeHead(500)
@@ -65,6 +78,11 @@ export class ClickHouseTestServer {
     const server = options.tls ? createTlsServer(options.tls) : createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return new ClickHouseTestServer(server, statements, options)
+  }
+
+  /** Requests without an answer that nothing is done for. */
+  get hanging(): number {
+    return this.#hanging.length
   }
 
   /** Lets go of what hangs; cut off, as a server that goes down does it. */
@@ -127,6 +145,7 @@ export class ClickHouseTestServer {
   /** Keeps a request without an answer until it is let go, and then cuts it off. */
   #hang(request: IncomingMessage): void {
     this.#hanging.push(() => void request.socket.destroy())
+    this.onHang()
   }
 
   #refuse(request: IncomingMessage, params: URLSearchParams): Failure | null {
