@@ -11,6 +11,7 @@ import {
   type S3Place,
   s3Place,
   s3Plan,
+  SHORT_LIVED,
 } from './plans.ts'
 import { freePort, type ServerPlan, ServerProcess } from './server-process.ts'
 import { type Environment, missing, type ServiceName } from './services.ts'
@@ -22,6 +23,8 @@ export type ServerOptions = Readonly<{
   dir?: string
   /** A free one when left out. */
   port?: number
+  /** Options for Java; without them it is tuned for a life of seconds, not for load. */
+  jvm?: readonly string[]
 }>
 
 /** A running server for a test; `await using` kills it and removes its folder. */
@@ -95,11 +98,12 @@ export function secret(): string {
 }
 
 /** Where it will be, once it is known that it can start at all. */
-async function settle(service: ServiceName, { env, dir, port }: ServerOptions) {
+async function settle(service: ServiceName, options: ServerOptions) {
+  const { env, dir, port = await freePort(), jvm = SHORT_LIVED } = options
   const reason = missing(service, env)
   if (reason !== null) throw new OrreryError('service_missing', reason)
   const temporary = dir === undefined ? mkdtempSync(join(tmpdir(), `orrery-${service}-`)) : null
-  const place = { env, dir: resolve(temporary ?? dir ?? '.'), port: port ?? (await freePort()) }
+  const place = { env, dir: resolve(temporary ?? dir ?? '.'), port, jvm }
   return { temporary, place }
 }
 

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-import { skipped } from '../../actors/testing/services.ts'
+import { accepts } from '../../actors/testing/server-process.ts'
+import { SERVICES, servicesFolder, skipped } from '../../actors/testing/services.ts'
 import { asRecord, parseJson } from '../wire.ts'
 import { Registry } from './testing.ts'
 
@@ -79,6 +80,12 @@ describe.skipIf(noRedis)('redis by the command', () => {
     }
   })
 
+  test('one that is frozen is ended all the same', async () => {
+    const { out } = await services('start redis --json')
+    process.kill(Number(/"pid": (\d+)/.exec(out)?.[1]), 'SIGSTOP')
+    expect((await services('stop redis')).err).toBe('services: redis: stopped\n')
+  })
+
   test('a process that got its number is left alone', async () => {
     await services('start redis')
     await services('stop redis')
@@ -89,6 +96,34 @@ describe.skipIf(noRedis)('redis by the command', () => {
     expect((await services('status redis')).out).toContain('does not run')
     expect((await services('stop redis')).err).toBe('services: redis: did not run\n')
   })
+})
+
+describe.skipIf(skipped(SERVICES, process.env))('all of them by one command', () => {
+  test('serve, the catalog with its tables on the storage, and are gone afterwards', async () => {
+    const cache = { ORRERY_SERVICES_DIR: servicesFolder(process.env) }
+    const started = await services('start --json', cache)
+    expect(started).toMatchObject({ code: 0 })
+    const settings = settingsOf(started)
+    const names = `${String(settings.ICEBERG_REST_URL)}/v1/namespaces`
+    const headers = { 'content-type': 'application/json' }
+    const make = (url: string, body: unknown): Promise<Response> =>
+      fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+    await make(names, { namespace: ['n'] })
+    const fields = [{ id: 1, name: 'x', type: 'long', required: false }]
+    const schema = { type: 'struct', 'schema-id': 0, fields }
+    expect((await make(`${names}/n/tables`, { name: 't', schema })).status).toBe(200)
+    const bucket = new Bun.S3Client({
+      endpoint: String(settings.MINIO_ENDPOINT),
+      accessKeyId: String(settings.MINIO_ACCESS_KEY),
+      secretAccessKey: String(settings.MINIO_SECRET_KEY),
+      bucket: 'lake',
+    })
+    expect((await bucket.list())?.contents?.[0]?.key).toStartWith('wh/n/t/metadata/')
+    const [host = '', port] = String(settings.KAFKA_BOOTSTRAP_SERVERS).split(':')
+    expect(await accepts(host, Number(port))).toBe(true)
+    await services('stop')
+    expect(await accepts(host, Number(port))).toBe(false)
+  }, 180_000)
 })
 
 describe('what cannot be done', () => {
