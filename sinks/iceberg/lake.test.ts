@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import { systemClock } from '../../actors/kernel/clock.ts'
 import { silentLog } from '../../actors/kernel/telemetry.ts'
+import { catalogPlan } from '../../actors/testing/plans.ts'
+import { freePort } from '../../actors/testing/server-process.ts'
+import { TestServer } from '../../actors/testing/servers.ts'
 import { describeSink } from '../conformance.ts'
 import { bronzeLocation } from './bronze-table.ts'
 import { describeCatalog } from './catalog-conformance.ts'
@@ -260,6 +266,35 @@ describe.skipIf(noLake(process.env) !== null)('lake', () => {
     expect(await namesIn(warehouse)).toEqual([...namesTo(0, last)].sort())
     expect(await lakeSink(s3Table(warehouse, 'pings', about)).open(0, never())).toBe(last)
   }, 120_000)
+
+  test('the keys that a catalog gives are enough', async () => {
+    const { env, s3 } = { env: process.env, s3: lake.s3 }
+    const dir = mkdtempSync(join(tmpdir(), 'orrery-vending-'))
+    const plan = catalogPlan({
+      env,
+      dir,
+      s3,
+      warehouse: 's3://lake/vended',
+      port: await freePort(),
+    })
+    const giving = { ...plan.env, CATALOG_INCLUDE__CREDENTIALS: 'true' }
+    await using server = new TestServer({ ...plan, env: giving }, dir)
+    await server.start()
+    const { endpoint = '' } = lake.access
+    const warehouse: S3Warehouse = {
+      kind: 's3',
+      // No key, and no place: the catalog has both.
+      access: { endpoint },
+      catalog: { kind: 'rest', uri: `http://${plan.host}:${plan.port}` },
+    }
+    const sink = new WorkerIcebergSink({ warehouse, ...about })
+    expect(await sink.open(0, never())).toBe(-1)
+    await sink.write(batchFor(0, 9), never())
+    await sink.close()
+    expect(await namesIn(warehouse)).toEqual([...namesTo(0, 9)].sort())
+    const table = await tableIn(warehouse).catalog.load(null)
+    expect(table?.metadata.location).toStartWith('s3://lake/vended/')
+  }, 60_000)
 
   test('the key of another is refused in words, and the secret is not among them', async () => {
     const secretAccessKey = 'a-wrong-secret'

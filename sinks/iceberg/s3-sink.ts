@@ -5,6 +5,7 @@ import { BRONZE_NAMESPACE, bronzeLocation } from './bronze-table.ts'
 import type { Catalog } from './catalog.ts'
 import { FolderCatalog } from './folder-catalog.ts'
 import { systemRandom } from './names.ts'
+import { PacedCatalog } from './paced-catalog.ts'
 import { RestCatalog } from './rest-catalog.ts'
 import { type RestBounds, RestClient } from './rest-client.ts'
 import { type S3Access, withVended } from './s3-access.ts'
@@ -47,7 +48,8 @@ export function s3Table(
   if (rest === undefined) {
     const location = bronzeLocation(warehouse.location, table)
     const storage = new S3Storage({ access, clock, random, bounds })
-    return { storage, location, catalog: new FolderCatalog({ location, storage, clock, log }) }
+    const catalog = new FolderCatalog({ location, storage, clock, log })
+    return { storage, location, catalog: new PacedCatalog(catalog, { clock, random }) }
   }
   const { namespace = [BRONZE_NAMESPACE] } = rest
   const client = new RestClient(rest, { clock, random, bounds })
@@ -56,7 +58,7 @@ export function s3Table(
   const catalog = new RestCatalog({ client, namespace, table: name, clock, delegate })
   const storage = new S3Storage({ access: accessBy(catalog, access), clock, random, bounds })
   const location = root === undefined ? null : bronzeLocation(root, table)
-  return { storage, catalog, location }
+  return { storage, catalog: new PacedCatalog(catalog, { clock, random }), location }
 }
 
 /** What the owner has set and the catalog says, as one value for as long as neither changes. */
