@@ -121,6 +121,27 @@ test('a commit whose answer is lost is looked for, not repeated', async () => {
   expect(await rowsIn(storage, clock)).toHaveLength(10)
 })
 
+test('a commit that landed and is called a conflict keeps its files', async () => {
+  const clock = new VirtualClock()
+  const storage = new MemoryStorage(clock)
+  const location = TEST_LOCATION
+  const folderCatalog = new FolderCatalog({ location, storage, clock, log: silentLog })
+  const catalog = new InterceptedCatalog(folderCatalog)
+  const sink = sinkOver(storage, { clock, seed: 1, catalog, policy: { graceMs: 0 } })
+  await sink.open(0, never())
+  // Something on the way sent it twice, and shows the answer to the second.
+  catalog.around = async (commit) => {
+    await commit()
+    return { state: 'conflict', reason: 'main has moved' }
+  }
+  await sink.write(batchFor(0, 9), never())
+  catalog.around = (commit) => commit()
+  clock.jumpMs(1)
+  await sink.write(batchFor(10, 19), never())
+  await sink.close()
+  expect(await rowsIn(storage, clock)).toHaveLength(20)
+})
+
 test('a commit that lands after its writer gave up is in conflict with the second try, not added to it', async () => {
   const clock = new VirtualClock()
   const storage = new MemoryStorage(clock)
