@@ -140,7 +140,7 @@ async function request(
     query: sql,
     clickhouse_settings: settings,
     abort_signal: signal,
-    ...(body && { values: Readable.from([body]) }),
+    ...(body && { values: Readable.from(slices(body)) }),
     ...(format !== undefined && { http_headers: { 'X-ClickHouse-Format': format } }),
   })
   const stop = (): void => void stream.destroy()
@@ -160,6 +160,13 @@ async function request(
     signal.removeEventListener('abort', stop)
   }
   return Buffer.concat(chunks, bytes)
+}
+
+/** Rows go out piece by piece: one piece of megabytes costs half as much again, and lets nobody in between. */
+const SLICE_BYTES = 262_144
+
+function* slices(body: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < body.length; at += SLICE_BYTES) yield body.subarray(at, at + SLICE_BYTES)
 }
 
 /** ClickHouse's own numbers for an answer over a limit, and for a statement that was stopped. */

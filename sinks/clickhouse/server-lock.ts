@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
 import { type ClickHouse, ClickHouseError, numberOf, textOf } from './engine.ts'
+import { ServerError } from './server-errors.ts'
 import { sqlText } from './sql-text.ts'
 
 const TABLE = 'migration_lock'
@@ -67,6 +68,8 @@ async function make({ engine, definition, holder }: LockOptions): Promise<boolea
     if (thrown instanceof ClickHouseError && thrown.clickhouseCode === TABLE_ALREADY_EXISTS) {
       return false
     }
+    // Whether the lock was made is not known: looking will tell.
+    if (thrown instanceof ServerError && thrown.outcome === 'unknown') return false
     throw thrown
   }
 }

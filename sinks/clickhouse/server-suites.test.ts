@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 
 import type { ClickHouse } from './engine.ts'
 import { elsewhere, throughHttp } from './server-stores.ts'
@@ -26,6 +26,7 @@ const address = host
     : { host, port: Number(port ?? 8_123) }
   : null
 let kept: ClickHouse
+setDefaultTimeout(60_000)
 beforeAll(async () => {
   useTestStore(address ? elsewhere({ ...address, user, password }) : throughHttp)
   kept = await openTestClickHouse()
