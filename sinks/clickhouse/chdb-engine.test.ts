@@ -158,7 +158,8 @@ describe('the engine', () => {
     let running = 0
     while (running === 0) {
       const rows = await engine.query(
-        "SELECT count() FROM system.processes WHERE query LIKE '%1900000000%' AND query NOT LIKE '%processes%'",
+        // Neither this question nor the one that reads the statement.
+        "SELECT count() FROM system.processes WHERE query LIKE '(%1900000000%'",
       )
       running = numberOf(rows[0]?.[0])
     }
