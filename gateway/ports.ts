@@ -68,6 +68,10 @@ export type RegionsFeed = DeltaFeed<
 export interface WindowHistory {
   /** Oldest first. */
   range(range: WindowRange): Promise<readonly RegionWindow[]>
+  /** Every region's window of one start. */
+  atStart(sizeS: WindowSizeS, startMs: number): Promise<readonly RegionWindow[]>
+  /** The start of the newest window of a size, of whatever region. */
+  newestStartMs(sizeS: WindowSizeS): Promise<number | null>
 }
 
 /** Windows over deliveries, by start. */

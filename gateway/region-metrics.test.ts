@@ -163,6 +163,26 @@ describe('the ranking', () => {
     expect(await rows('?at=2025-09-01T11:39:00+00:00&limit=1')).toEqual([[1, 4, 99]])
   })
 
+  test('outlives the store in the tables, as newest and as one of before', async () => {
+    const ranked = async (of: Windows, query = ''): Promise<unknown> => {
+      const [status, body] = await open(of).text(`/metrics/regions/top${query}`)
+      const { windowStart, regions } = JSON.parse(body)
+      const ids = regions.map(({ regionId }: { regionId: number }) => regionId)
+      return [status, windowStart, ids]
+    }
+    const before = served.map((window) => ({ ...window, startMs: window.startMs - 86_400_000 }))
+    expect(await ranked({ stored: before })).toEqual([200, '2025-08-31T11:40:00+00:00', [2, 1, 3]])
+    const both = { served, stored: before }
+    expect(await ranked(both)).toEqual([200, '2025-09-01T11:40:00+00:00', [2, 1, 3]])
+    const at = '?at=2025-08-31T11:39:30Z'
+    expect(await ranked(both, at)).toEqual([200, '2025-08-31T11:39:00+00:00', [4, 2]])
+    const newer = served.map((window) => ({ ...window, tripCount: window.tripCount * 10 }))
+    expect(await ranked({ served: newer, stored: served }, '?at=2025-09-01T11:40:00Z')).toEqual([
+      ...[200, '2025-09-01T11:40:00+00:00'],
+      [2, 1, 3],
+    ])
+  })
+
   test('knows each metric', async () => {
     const first = async (metric: string): Promise<unknown> => {
       const [, body] = await open({ served }).text(`/metrics/regions/top?limit=1&metric=${metric}`)

@@ -51,6 +51,9 @@ export class TestWindows implements WindowReader, WindowHistory {
       .filter((one) => one.regionId === regionId && one.startMs >= fromMs && one.startMs <= toMs)
       .slice(-limit)
   }
+  async newestStartMs(sizeS: WindowSizeS): Promise<number | null> {
+    return this.#of(sizeS).at(-1)?.startMs ?? null
+  }
   async totals(): Promise<readonly RegionTotals[]> {
     return []
   }

@@ -26,13 +26,45 @@ export async function rangeOf(
   range: WindowRange,
 ): Promise<readonly RegionWindow[]> {
   const [served, stored] = await Promise.all([windows.range(range), windowHistory.range(range)])
-  const byStart = new Map(stored.map((window) => [window.startMs, window]))
-  for (const window of served) {
-    const other = byStart.get(window.startMs)
-    if (!other || !isLater(other, window)) byStart.set(window.startMs, window)
-  }
-  const merged = [...byStart.values()].sort((a, b) => a.startMs - b.startMs)
+  const merged = laterOf(served, stored, ({ startMs }) => startMs)
+  merged.sort((a, b) => a.startMs - b.startMs)
   return merged.slice(-range.limit)
+}
+
+/**
+ * Every region's window of one start; with none given of the newest that there is: what the store serves of it, and
+ * the tables are asked when it serves none any more.
+ */
+export async function windowsAt(
+  { windows, windowHistory }: WindowPorts,
+  { sizeS, startMs }: Readonly<{ sizeS: WindowSizeS; startMs: number | null }>,
+): Promise<readonly RegionWindow[]> {
+  if (startMs !== null) {
+    const found = [windows.atStart(sizeS, startMs), windowHistory.atStart(sizeS, startMs)] as const
+    const [served, stored] = await Promise.all(found)
+    return laterOf(served, stored, ({ regionId }) => regionId)
+  }
+  const newest = await windows.latestOfAll(sizeS)
+  if (newest.length > 0) {
+    const newestMs = Math.max(...newest.map((window) => window.startMs))
+    return newest.filter((window) => window.startMs === newestMs)
+  }
+  const storedMs = await windowHistory.newestStartMs(sizeS)
+  return storedMs === null ? [] : windowHistory.atStart(sizeS, storedMs)
+}
+
+/** Of each window the later version. */
+function laterOf(
+  served: readonly RegionWindow[],
+  stored: readonly RegionWindow[],
+  keyOf: (window: RegionWindow) => number,
+): RegionWindow[] {
+  const byKey = new Map(stored.map((window) => [keyOf(window), window]))
+  for (const window of served) {
+    const other = byKey.get(keyOf(window))
+    if (!other || !isLater(other, window)) byKey.set(keyOf(window), window)
+  }
+  return [...byKey.values()]
 }
 
 /** A window only ever gains trips, and then becomes final. */

@@ -13,7 +13,7 @@ import { detailResponse, Inputs } from '../details.ts'
 import { retryAfter } from '../http-error.ts'
 import { timeMsOf } from '../query.ts'
 import { doubleJson, isoTime, windowJson } from '../window-json.ts'
-import { nthNewest, rangeOf } from '../window-reading.ts'
+import { nthNewest, rangeOf, windowsAt } from '../window-reading.ts'
 
 const RETRY_MS = 1_000
 const HOUR_MS = 3_600_000
@@ -118,14 +118,10 @@ async function top(context: Asked, { ports }: Setting): Promise<Response> {
   const metric = context.req.query('metric') ?? 'trip_count'
   if (!isMetric(metric)) return detailResponse(400, UNKNOWN_METRIC)
   const sizeMs = sizeS * 1_000
-  const found =
-    atMs === null
-      ? await ports.windows.latestOfAll(sizeS)
-      : await ports.windows.atStart(sizeS, Math.floor(atMs / sizeMs) * sizeMs)
-  const startMs = Math.max(...found.map((window) => window.startMs))
+  const askedMs = atMs === null ? null : Math.floor(atMs / sizeMs) * sizeMs
+  const found = await windowsAt(ports, { sizeS, startMs: askedMs })
   const valueOf = TOP_METRICS[metric]
   const ranked = found
-    .filter((window) => window.startMs === startMs)
     .map((window) => ({ window, value: valueOf(window) }))
     .sort((a, b) => Number(b.value) - Number(a.value) || a.window.regionId - b.window.regionId)
     .slice(0, limit)
@@ -133,8 +129,9 @@ async function top(context: Asked, { ports }: Setting): Promise<Response> {
     ({ window, value }, index) =>
       `{"rank":${index + 1},"regionId":${window.regionId},"value":${value},"window":${windowJson(window)}}`,
   )
+  const startMs = found[0]?.startMs
   const times =
-    found.length === 0
+    startMs === undefined
       ? '"windowStart":null,"windowEnd":null'
       : `"windowStart":"${isoTime(startMs)}","windowEnd":"${isoTime(startMs + sizeMs)}"`
   return json(

@@ -104,6 +104,9 @@ test('a range has the newest of what begins in it, oldest first, of one size', a
 test('a start has the window of every region', async () => {
   expect(await history.atStart(3_600, START_MS)).toEqual([windowOf(3, 0), windowOf(5, 0)])
   expect(await history.atStart(60, START_MS)).toEqual([])
+  expect(await history.newestStartMs(3_600)).toBe(START_MS + 60 * 60_000)
+  expect(await history.newestStartMs(60)).toBe(START_MS + 89 * 60_000)
+  expect(await history.newestStartMs(300)).toBeNull()
   expect(WINDOW_SIZES_S).toContain(3_600)
 })
 

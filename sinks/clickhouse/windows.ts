@@ -43,6 +43,17 @@ export class WindowHistory implements Pick<WindowReader, 'range' | 'atStart'> {
     )
   }
 
+  /** The start of the newest window of a size, of whatever region; null while there is none. */
+  async newestStartMs(sizeS: WindowSizeS): Promise<number | null> {
+    const rows = await this.#engine.query(
+      // Versions have the starts of their windows, and are read without merging them.
+      'SELECT count(), toUnixTimestamp(max(window_start)) FROM region_window_versions ' +
+        `WHERE window_size_s = ${sqlInt(sizeS)}`,
+    )
+    const [count, startS] = rows[0] ?? []
+    return numberOf(count) === 0 ? null : numberOf(startS) * 1_000
+  }
+
   /** Of every region that ever had a trip, in order of region ids; reads all trips, for a look now and then. */
   async totals(): Promise<readonly StoredTotals[]> {
     const rows = await this.#engine.query(
