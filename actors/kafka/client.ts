@@ -120,14 +120,13 @@ export class KafkaClient {
     }
   }
 
-  /** The marks of every partition of a topic, in order. */
-  async marks(topic: string): Promise<readonly Marks[]> {
-    const found = await this.asked((admin) => admin.fetchTopicOffsets(topic))
-    const marks: Marks[] = []
-    for (const { partition, low, high } of found) {
-      marks[partition] = { low: Number(low), high: Number(high) }
-    }
-    return marks
+  /** What a partition holds now. */
+  async marksOf(topic: string, partition: number): Promise<Marks> {
+    const all = await this.asked((admin) => admin.fetchTopicOffsets(topic))
+    const found = all.find((one) => one.partition === partition)
+    if (found) return { low: Number(found.low), high: Number(found.high) }
+    const message = `topic ${topic} has no partition ${partition}`
+    throw new OrreryError('kafka', message, { retriable: true })
   }
 
   producers(topic: string, compression: Compression): ProducerSource {

@@ -4,7 +4,8 @@ import type { Clock } from '../kernel/clock.ts'
 import { messageOf, OrreryError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/telemetry.ts'
 import { stickyAssigner } from './assigner-protocol.ts'
-import type { KafkaClient, Marks } from './client.ts'
+import type { KafkaClient } from './client.ts'
+import { isHopeless } from './hopeless.ts'
 import type { Ending, KafkaLog } from './log.ts'
 import { Tenure } from './tenure.ts'
 
@@ -44,6 +45,8 @@ export type AssignmentsOptions = Readonly<{
 const SESSION_MS_MAX = 10_000
 const REVOKE_MS_MAX = 30_000
 const HEARTBEAT_MS = 1_000
+const RESTART_MS_AT_FIRST = 250
+const RESTART_MS_MAX = 5_000
 const FETCH_WAIT_MS = 200
 /** Of compressed bytes: zstd makes twenty times as many of them. */
 const FETCH_BYTES_MAX = 4 * 1024 * 1024
@@ -58,7 +61,8 @@ export class Assignments {
   readonly #tenures = new Map<string, Tenure>()
   /** Ends of tenures that are over, by partition: the next one waits for it. */
   readonly #endings = new Map<string, Promise<void>>()
-  readonly #consumer: Consumer
+  #consumer: Consumer | null = null
+  #stopPause = (): void => {}
   #memberId: string | null = null
   #generation = -1
   /** Tries to join since it was last in the group. */
@@ -68,39 +72,12 @@ export class Assignments {
 
   constructor(options: AssignmentsOptions) {
     this.#options = options
-    const { client, groupId } = options
-    const assigner = stickyAssigner(client.library, {
-      joining: () => this.#joins++,
-      owned: () => ({ generation: this.#generation, owned: this.#owned() }),
-    })
-    this.#consumer = client.consumer({
-      groupId,
-      partitionAssigners: [assigner],
-      sessionTimeout: options.sessionMsMax ?? SESSION_MS_MAX,
-      rebalanceTimeout: 2 * (options.sessionMsMax ?? SESSION_MS_MAX),
-      heartbeatInterval: HEARTBEAT_MS,
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      maxBytes: FETCH_BYTES_MAX,
-      maxBytesPerPartition: PARTITION_BYTES_MAX,
-      allowAutoTopicCreation: false,
-    })
   }
 
-  /** Joins the group; partitions are assigned from then on. */
+  /** Joins the group; partitions are assigned from then on. Rejects when Kafka is not there. */
   async start(): Promise<void> {
-    const consumer = this.#consumer
-    const { GROUP_JOIN, HEARTBEAT, CRASH, START_BATCH_PROCESS } = consumer.events
-    // In the same tick: what is fetched after it would begin at the wrong place.
-    consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload))
-    consumer.on(HEARTBEAT, ({ payload: { groupGenerationId } }) => {
-      this.#generation = Number(groupGenerationId)
-      this.#heardMs = this.#options.clock.monotonicMs()
-    })
-    consumer.on(CRASH, (event) => this.#crashed(event))
-    consumer.on(START_BATCH_PROCESS, ({ payload }) => {
-      if (payload.batchSize > 0) return
-      this.#tenure(payload)?.log?.passed(Number(payload.lastOffset))
-    })
+    const consumer = this.#newConsumer()
+    this.#consumer = consumer
     const topics = this.#options.subscriptions.map(({ topic }) => topic)
     try {
       await consumer.connect()
@@ -109,11 +86,44 @@ export class Assignments {
       await consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
-        eachBatch: (payload) => this.#eachBatch(payload),
+        eachBatch: (payload) => this.#eachBatch(consumer, payload),
       })
     } catch (cause) {
+      void consumer.disconnect().catch(() => {})
       throw new OrreryError('kafka', `kafka: ${messageOf(cause)}`, { retriable: true, cause })
     }
+  }
+
+  #newConsumer(): Consumer {
+    const { client, groupId, sessionMsMax = SESSION_MS_MAX, clock } = this.#options
+    const assigner = stickyAssigner(client.library, {
+      joining: () => this.#joins++,
+      owned: () => ({ generation: this.#generation, owned: this.#owned() }),
+    })
+    const consumer = client.consumer({
+      groupId,
+      partitionAssigners: [assigner],
+      sessionTimeout: sessionMsMax,
+      rebalanceTimeout: 2 * sessionMsMax,
+      heartbeatInterval: HEARTBEAT_MS,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      maxBytes: FETCH_BYTES_MAX,
+      maxBytesPerPartition: PARTITION_BYTES_MAX,
+      allowAutoTopicCreation: false,
+    })
+    const { GROUP_JOIN, HEARTBEAT, CRASH, START_BATCH_PROCESS } = consumer.events
+    // In the same tick: what is fetched after it would begin at the wrong place.
+    consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(consumer, payload))
+    consumer.on(HEARTBEAT, ({ payload: { groupGenerationId } }) => {
+      this.#generation = Number(groupGenerationId)
+      this.#heardMs = clock.monotonicMs()
+    })
+    consumer.on(CRASH, ({ payload }) => this.#crashed(payload))
+    consumer.on(START_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize > 0) return
+      this.#tenure(payload)?.log?.passed(Number(payload.lastOffset))
+    })
+    return consumer
   }
 
   /** Is this partition's log ours, as far as can be known without asking? A process that stood still for long says no. */
@@ -135,14 +145,16 @@ export class Assignments {
   }
 
   async #stop(): Promise<void> {
+    this.#stopPause()
     for (const tenure of this.#tenures.values()) this.#end(tenure, 'stopped')
     await Promise.all(this.#endings.values())
-    await this.#consumer.disconnect().catch((thrown: unknown) => {
+    await this.#consumer?.disconnect().catch((thrown: unknown) => {
       this.#options.log.warn({ error: messageOf(thrown) }, 'the group was not left in order')
     })
   }
 
   #joined(
+    consumer: Consumer,
     payload: Readonly<{ memberId: string; memberAssignment: Readonly<Record<string, number[]>> }>,
   ): void {
     const { clock, log } = this.#options
@@ -169,12 +181,12 @@ export class Assignments {
     if (this.#stopping) return
     for (const subscription of this.#options.subscriptions) {
       for (const partition of memberAssignment[subscription.topic] ?? []) {
-        this.#begin(subscription, partition)
+        this.#begin(consumer, subscription, partition)
       }
     }
   }
 
-  #begin(subscription: Subscription, partition: number): void {
+  #begin(consumer: Consumer, subscription: Subscription, partition: number): void {
     const { topic } = subscription
     const key = keyOf({ topic, partition })
     if (this.#tenures.has(key)) return
@@ -182,8 +194,8 @@ export class Assignments {
     const tenure = new Tenure({
       subscription,
       partition,
-      consumer: this.#consumer,
-      marks: () => marksOf(client, topic, partition),
+      consumer,
+      marks: () => client.marksOf(topic, partition),
       clock,
       log,
       assigned,
@@ -205,33 +217,54 @@ export class Assignments {
     })
   }
 
-  async #eachBatch({ batch, resolveOffset, heartbeat }: EachBatchPayload): Promise<void> {
+  async #eachBatch(
+    consumer: Consumer,
+    { batch, resolveOffset, heartbeat }: EachBatchPayload,
+  ): Promise<void> {
+    const { topic, partition } = batch
+    // Without it the same batch would come again and again, at once.
+    const hush = (): void => consumer.pause([{ topic, partitions: [partition] }])
     const tenure = this.#tenure(batch)
     // Not ours any more, or not yet: it is fetched again from the right place.
-    if (!tenure?.log?.isReading) return this.#hush(batch)
+    if (!tenure?.log?.isReading) return hush()
     const last = batch.lastOffset()
     const high = Number(batch.highWatermark)
     await tenure.log.deliver({ records: batch.messages, last: Number(last), high })
-    if (!tenure.log.isReading) return this.#hush(batch)
+    if (!tenure.log.isReading) return hush()
     resolveOffset(last)
     await heartbeat()
   }
 
-  /** Without it the same batch would come again and again, at once. */
-  #hush({ topic, partition }: Readonly<{ topic: string; partition: number }>): void {
-    this.#consumer.pause([{ topic, partitions: [partition] }])
-  }
-
   /** It has left the group, and others have its partitions. */
-  #crashed({ payload }: ConsumerCrashEvent): void {
-    const { restart, error } = payload
+  #crashed({ restart, error }: ConsumerCrashEvent['payload']): void {
     const { log, fatal } = this.#options
     log.warn({ error: messageOf(error), restart }, 'the kafka consumer crashed')
     this.#memberId = null
     for (const tenure of this.#tenures.values()) this.#end(tenure, 'fenced')
-    if (restart) return
+    if (restart || this.#stopping) return
+    if (!isHopeless(error)) return void this.#startAgain()
     const message = `reading from kafka has ended: ${messageOf(error)}`
     fatal(new OrreryError('kafka_crashed', message, { cause: error }))
+  }
+
+  /** kafkajs gives up on a connection that was cut at the wrong moment; we do not. */
+  async #startAgain(): Promise<void> {
+    const { clock, log } = this.#options
+    for (let pauseMs = RESTART_MS_AT_FIRST; ; pauseMs = Math.min(pauseMs * 2, RESTART_MS_MAX)) {
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(pauseMs, resolve)
+        this.#stopPause = () => {
+          cancel()
+          resolve()
+        }
+      })
+      if (this.#stopping) return
+      try {
+        return await this.start()
+      } catch (thrown) {
+        log.warn({ error: messageOf(thrown) }, 'the group cannot be joined yet')
+      }
+    }
   }
 
   #tenure(of: Parameters<typeof keyOf>[0]): Tenure | undefined {
@@ -252,12 +285,4 @@ function keyOf(
   of: Readonly<{ topic: string } & ({ kafkaPartition: number } | { partition: number })>,
 ): string {
   return `${of.topic} ${'kafkaPartition' in of ? of.kafkaPartition : of.partition}`
-}
-
-async function marksOf(client: KafkaClient, topic: string, partition: number): Promise<Marks> {
-  const marks = (await client.marks(topic))[partition]
-  if (marks) return marks
-  throw new OrreryError('kafka', `topic ${topic} has no partition ${partition}`, {
-    retriable: true,
-  })
 }
