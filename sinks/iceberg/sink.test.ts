@@ -198,6 +198,32 @@ test('a writer that slept through more versions than are kept cannot bring back 
   expect(rows.filter((row) => row['partition'] === 0)).toHaveLength(10)
 })
 
+test('a writer that slept until its version expired goes on from the newest', async () => {
+  const clock = new VirtualClock()
+  const storage = new MemoryStorage(clock)
+  const location = TEST_LOCATION
+  const folderCatalog = new FolderCatalog({ location, storage, clock, log: silentLog })
+  const catalog = new InterceptedCatalog(folderCatalog)
+  const policy = { graceMs: 0, snapshotsMin: 2, snapshotsMax: 2, snapshotAgeMsMin: 0 }
+  const sleeper = sinkOver(storage, { clock, seed: 1, catalog, policy })
+  const other = sinkOver(storage, { clock, seed: 2, policy })
+  await sleeper.open(0, never())
+  await other.open(1, never())
+  await other.write(batchFor(0, 0, 1), never())
+  let slept = false
+  catalog.load = async (known) => {
+    const loaded = await folderCatalog.load(known)
+    for (let at = 1; at <= 10 && !slept; at++) {
+      clock.jumpMs(1)
+      await other.write(batchFor(at, at, 1), never())
+    }
+    slept = true
+    return loaded
+  }
+  await sleeper.write(batchFor(0, 9), never())
+  expect(await rowsIn(storage, clock)).toHaveLength(21)
+})
+
 test('a batch over many days is one file a day, and a batch larger than a file is several', async () => {
   const clock = new VirtualClock()
   const storage = new MemoryStorage(clock)

@@ -13,7 +13,7 @@ import { type PackedFrames, packFrames } from './frames.ts'
 import type { MergePolicy } from './merge.ts'
 import { randomUuid } from './names.ts'
 import { storedOffsets } from './offsets.ts'
-import type { Storage } from './storage.ts'
+import { isNotFound, type Storage } from './storage.ts'
 import { type BronzeTable, type FrameOf, LAYOUTS, type TableLayout } from './table-schema.ts'
 
 /** A batch is written 5 s after its oldest message, or when it holds as much as makes a good file. */
@@ -168,7 +168,8 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
     try {
       return await appender.append(this.#table, batches, signal)
     } catch (cause) {
-      if (signal.aborted || !isRetriable(cause)) throw cause
+      // A file that is gone belonged to a version that expired while this writer slept.
+      if (signal.aborted || !(isRetriable(cause) || isNotFound(cause))) throw cause
       // It may have landed all the same: a look at the table decides, and a second try on what it shows.
       return await appender.append(this.#table, batches, signal)
     }
