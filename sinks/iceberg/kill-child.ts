@@ -1,8 +1,8 @@
-/// A process of its own for tests: writes batches to a local table and says which are stored, until it is killed.
+/// A process of its own for tests: writes batches to a table and says which are stored, until it is killed.
 import { silentLog } from '../../actors/kernel/telemetry.ts'
-import { localIcebergSink } from './local-sink.ts'
 import { TABLE_POLICY } from './sink.ts'
 import { batchFor } from './testing.ts'
+import { icebergSink, type Warehouse } from './warehouse.ts'
 
 const policy = {
   ...TABLE_POLICY,
@@ -12,8 +12,10 @@ const policy = {
   snapshotAgeMsMin: 1,
   graceMs: 0,
 }
-const [warehouse = '', step = '7'] = process.argv.slice(2)
-const sink = localIcebergSink({ warehouse, policy }, silentLog)
+// A folder, or a warehouse as JSON.
+const [where = '', step = '7'] = process.argv.slice(2)
+const warehouse = where.startsWith('{') ? (JSON.parse(where) as Warehouse) : where
+const sink = await icebergSink({ warehouse, policy }, silentLog)
 const { signal } = new AbortController()
 let stored = await sink.open(0, signal)
 for (;;) {
