@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
 
-import { type Clock, systemClock } from '../../actors/kernel/clock.ts'
+import { type Clock, seededRandom, systemClock } from '../../actors/kernel/clock.ts'
 import type { Fact } from '../../actors/model/fact.ts'
 import { batchOf, rejection, signal } from '../conformance-bench.ts'
 import { describeSink } from '../conformance.ts'
@@ -133,4 +134,33 @@ describe('the sink over a server that fails', () => {
       await engine.close()
     }
   })
+
+  test('and workers that are killed as they write, each row is stored once', async () => {
+    const { server, engine } = await openTestHttp()
+    const random = seededRandom(5)
+    const below = (bound: number): number => Math.floor(random() * bound)
+    for (let killed = 0; killed < 8; killed += 1) {
+      const messages = String(5 + below(20))
+      const args = [join(import.meta.dir, 'server-child.ts'), String(server.port), engine.database]
+      const child = Bun.spawn([process.execPath, ...args, messages], { stderr: 'inherit' })
+      let left = 1 + below(25)
+      server.fault = (statement) => {
+        if (isRows(statement) || isOffset(statement)) left -= 1
+        if (left !== 0) return null
+        child.kill('SIGKILL')
+        // What the server has is done all the same, while the next worker begins.
+        return 'slow'
+      }
+      await child.exited
+      expect(child.signalCode).toBe('SIGKILL')
+    }
+    server.fault = () => null
+    const sink = new ClickHouseSink(engine)
+    const first = (await sink.open(0, signal())) + 1
+    const last = first + 40
+    await sink.write(batchOf(first, last, sampleFacts(first, last, 1)), signal())
+    const expected = sampleFacts(0, last, 1).flatMap(fingerprints).sort()
+    expect([...(await readBack(engine))].sort()).toEqual(expected)
+    await engine.close()
+  }, 60_000)
 })

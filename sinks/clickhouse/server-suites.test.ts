@@ -14,9 +14,11 @@ const {
 } = process.env
 
 const SUITES = [
-  ...['sink', 'region-sink', 'schema', 'reader', 'gold', 'history', 'trip-history', 'windows'],
+  ...['region-sink', 'schema', 'reader', 'gold', 'history', 'trip-history', 'windows'],
   'deliveries',
 ]
+/** `server-faults.test.ts` has the sink's own suite. */
+const SUITES_ELSEWHERE = ['sink']
 /** Rights and limits of the engine in this process are in these. */
 const SUITES_OF_ENGINE = ['chdb-engine', 'console']
 
@@ -43,6 +45,6 @@ describe(address ? `the server at ${host}` : 'a server of the test’s own', () 
 })
 
 // Loaded under another name than their own, or a run of all tests would not load them twice.
-for (const suite of address ? SUITES : [...SUITES, ...SUITES_OF_ENGINE]) {
+for (const suite of [...SUITES, ...(address ? SUITES_ELSEWHERE : SUITES_OF_ENGINE)]) {
   await import(`./${suite}.test.ts?through-http`)
 }

@@ -19,6 +19,8 @@ export type TestStatement = Readonly<{
   database: string
   format: string
   queryId: string
+  /** Takes a second longer when it writes rows. */
+  slow: boolean
   /** What the statement is found by while it runs. */
   mark: string
   sessionId: string | null
@@ -121,7 +123,7 @@ export class TestStatements {
    */
   async #asSelect(
     session: Session,
-    { sql, data }: TestStatement,
+    { sql, data, slow }: TestStatement,
   ): Promise<Readonly<{ sql: string; rows: number }>> {
     const found = INSERT.exec(sql)
     if (!found || data.length === 0) return { sql: `${sql}${data.toString('utf8')}`, rows: 0 }
@@ -145,7 +147,8 @@ export class TestStatements {
     const literal = `base64Decode('${data.toString('base64')}')`
     const list = names ?? '*'
     const rows = `format(${format}, ${sqlText(structure)}, ${literal})`
-    return { sql: `${into} SELECT ${list} FROM ${rows}`, rows: 0 }
+    const wait = slow ? ' WHERE sleep(1) = 0' : ''
+    return { sql: `${into} SELECT ${list} FROM ${rows}${wait}`, rows: 0 }
   }
 }
 

@@ -15,7 +15,7 @@ import { CONTROL_PARAMS, type TestStatement, TestStatements } from './server-tes
 
 /** What goes wrong with a request of a test server. */
 export type Fault =
-  'cut before' | 'cut after' | 'cut within' | 'hang before' | 'hang after' | 'unavailable'
+  'cut before' | 'cut after' | 'cut within' | 'hang before' | 'hang after' | 'unavailable' | 'slow'
 
 export type TestServerOptions = Readonly<{
   /** The engine's directory, opened by this process. */
@@ -119,7 +119,7 @@ export class ClickHouseTestServer {
     }
     const gone = (): void => void this.#statements.cancel(statement)
     request.socket.once('close', gone)
-    const result = await this.#statements.run(statement)
+    const result = await this.#statements.run({ ...statement, slow: fault === 'slow' })
     request.socket.off('close', gone)
     if (fault === 'cut after') return void request.socket.destroy()
     if (fault === 'hang after') return this.#hang(request)
@@ -201,6 +201,7 @@ function statementOf(
     database: params.get('database') ?? header('x-clickhouse-database') ?? 'default',
     format: header('x-clickhouse-format') ?? params.get('default_format') ?? 'TabSeparated',
     queryId: params.get('query_id') ?? '',
+    slow: false,
     mark: `/* ${crypto.randomUUID()} */`,
     sessionId: params.get('session_id'),
     settings: [...params].filter(([name]) => !CONTROL_PARAMS.has(name) && !/^param_/.test(name)),
