@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 
 import { Icon } from '../icons.tsx'
-import { roundUp } from '../stores/colour-scale.ts'
+import { roundUp, roundUpCount } from '../stores/colour-scale.ts'
 import { loadBack, olderTrouble } from '../stores/older.ts'
 import { metricOf, percentText, withUnit } from '../stores/region-metrics.ts'
 import { regions } from '../stores/regions-live.ts'
@@ -84,7 +84,7 @@ export function RegionsTimeline() {
           slots={slots}
           sizeS={sizeS.value}
           width={width.value}
-          top={roundUp(Math.max(0, ...values))}
+          top={(by.id === 'trips' ? roundUpCount : roundUp)(Math.max(0, ...values))}
           valueOf={valueOf}
           tickText={(value) => by.text(value)}
           chosenMs={momentMs.value}

@@ -32,3 +32,9 @@ export function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value))
   return ([1, 2, 4, 5, 8].find((step) => step * power >= value - power * 1e-9) ?? 10) * power
 }
+
+/** The same for counts: half of it is whole as well, so that an axis can name both. */
+export function roundUpCount(value: number): number {
+  const top = roundUp(value)
+  return top % 2 === 1 ? top + 1 : top
+}

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 
 import { testWindow } from '../testing.ts'
-import { roundUp, scaleOver, STEPS } from './colour-scale.ts'
+import { roundUp, roundUpCount, scaleOver, STEPS } from './colour-scale.ts'
 import { newestOf } from './regions-api.ts'
 import {
   formatRegionsLink,
@@ -46,6 +46,7 @@ test('counts are coloured from nothing, means within their own range', () => {
 
 test('the upper edge of an axis is round', () => {
   expect([0, 1, 3, 7, 41, 82, 999].map(roundUp)).toEqual([1, 1, 4, 8, 50, 100, 1_000])
+  expect([0, 1, 2, 3, 5, 7, 41, 82].map(roundUpCount)).toEqual([2, 2, 2, 4, 6, 8, 50, 100])
 })
 
 test('a view comes back from its own link, and nonsense in it does no harm', () => {
