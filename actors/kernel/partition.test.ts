@@ -13,7 +13,7 @@ import { silentLog, Telemetry } from './telemetry.ts'
 type Message = Readonly<{ to: string; say: string }>
 type Said = Readonly<{ said: readonly string[]; past: readonly string[] | null }>
 
-/** Keeps what it is told; "old…" needs the past, "throw" throws. */
+/** Keeps what it is told; "old…" needs the past, "throw" throws, "late…" comes late. */
 const listener: Behavior<Said, Message> = {
   name: 'listener',
   version: 1,
@@ -27,6 +27,7 @@ const listener: Behavior<Said, Message> = {
     return {
       state: { ...state, said: [...state.said, message.say] },
       facts: [factOf(turn.offset, message.say)],
+      late: message.say.startsWith('late'),
     }
   },
   onTimer: (state, message, turn) => ({ state, facts: [factOf(turn.offset, message.timer)] }),
@@ -76,6 +77,7 @@ function world(
   const clock = new VirtualClock()
   const store = new MemoryStateStore()
   const directory = new Directory(listener, store)
+  const telemetry = new Telemetry()
   const received = new Target()
   const derived = new Target()
   const asked: {
@@ -93,7 +95,7 @@ function world(
       derived,
       clock,
       log: silentLog,
-      telemetry: new Telemetry(),
+      telemetry,
       history: {
         load: (requests) =>
           new Promise((answer, reject) =>
@@ -125,7 +127,7 @@ function world(
     derived.facts.flatMap((fact) =>
       fact.kind === 'alert' ? [`${fact.offset}:${fact.sessionId}`] : [],
     )
-  return { clock, store, directory, received, derived, partition, asked, enqueue, said }
+  return { clock, store, directory, received, derived, partition, asked, enqueue, said, telemetry }
 }
 
 const to = (actor: string, ...says: string[]): Message[] => says.map((say) => ({ to: actor, say }))
@@ -328,4 +330,19 @@ test('a store that cannot be read now delays its messages, and makes no dead let
   await clock.advanceMs(300)
   expect(said()).toEqual(['0:one', '1:two'])
   expect(derived.facts.filter((fact) => fact.kind === 'dead_letter')).toEqual([])
+})
+
+test('messages, repeats and late ones are counted', async () => {
+  const { clock, enqueue, telemetry } = world()
+  enqueue([
+    { to: 'a', say: 'one' },
+    { to: 'a', say: 'late one' },
+    { to: 'b', say: 'late two' },
+    { to: 'a', say: 'late one' },
+  ])
+  await clock.advanceMs(1)
+  const valueOf = (name: string): number => telemetry.counter(name, '').value
+  expect(['turns', 'duplicates', 'late'].map((name) => valueOf(`orrery_${name}_total`))).toEqual([
+    4, 1, 2,
+  ])
 })

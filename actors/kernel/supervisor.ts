@@ -29,6 +29,7 @@ export class Supervisor<State, Message, Page> {
   readonly #options: SupervisorOptions<State, Message, Page>
   readonly #turns
   readonly #duplicates
+  readonly #late
   readonly #restarts
   readonly #poisoned
   readonly #tidesMissed
@@ -42,6 +43,10 @@ export class Supervisor<State, Message, Page> {
     this.#duplicates = telemetry.counter(
       'orrery_duplicates_total',
       'Exact repeats that actors have dropped',
+    )
+    this.#late = telemetry.counter(
+      'orrery_late_total',
+      'Messages that came after what they belong to was final',
     )
     this.#restarts = telemetry.counter(
       'orrery_actor_restarts_total',
@@ -100,6 +105,7 @@ export class Supervisor<State, Message, Page> {
     cell.state = step.state
     if (!('tide' in letter.content)) this.#turns.value++
     if (step.duplicate) this.#duplicates.value++
+    if (step.late) this.#late.value++
     for (const fact of step.facts) this.#options.derived.accept(fact)
     letter.applied?.(step.duplicate ?? false, step.late ?? false)
   }
