@@ -93,6 +93,21 @@ describe('the engine over HTTP', () => {
     await engine.close()
   })
 
+  test('waits for a connection no longer than for an answer, and is asked how it is beside all that', async () => {
+    const { server, engine } = await openTestHttp({ readers: 1, timeouts: { queryMs: 80 } })
+    server.fault = ({ sql }) => (sql === 'SELECT 2' ? 'hang before' : null)
+    const asked = Array.from({ length: 5 }, () => rejection(engine.query('SELECT 2')))
+    expect(await engine.health()).toBeNull()
+    const outcomes = (await Promise.all(asked)).map((thrown) =>
+      Reflect.get(Object(thrown), 'outcome'),
+    )
+    expect(outcomes).toContain('not sent')
+    expect(new Set(outcomes)).toEqual(new Set(['unknown', 'not sent']))
+    server.fault = () => null
+    expect(await engine.query('SELECT 2')).toEqual([[2]])
+    await engine.close()
+  })
+
   test('takes an answer that was cut off for a failure, however it was cut', async () => {
     const { server, engine } = await openTestHttp()
     server.fault = () => 'cut within'

@@ -57,8 +57,8 @@ export interface ClickHouseServer extends ClickHouse {
   health(): Promise<string | null>
 }
 
-/** Connections by what they are used for: a person's statement must not wait for ours, nor ours for it. */
-export type Links = Readonly<Record<'write' | 'read' | 'ask', ServerLink>>
+/** Connections by what they are used for: none must wait for another. */
+export type Links = Readonly<Record<'write' | 'read' | 'ask' | 'health', ServerLink>>
 
 /** See `openClickHouseServer`. */
 export class ServerEngine implements ClickHouseServer {
@@ -136,7 +136,7 @@ export class ServerEngine implements ClickHouseServer {
 
   async health(): Promise<string | null> {
     try {
-      await readRows(this.#links.read, 'SELECT 1', this.#timeouts.openMs, this.#clock)
+      await readRows(this.#links.health, 'SELECT 1', this.#timeouts.openMs, this.#clock)
       return null
     } catch (thrown) {
       if (!(thrown instanceof ServerError)) return messageOf(thrown)
@@ -146,9 +146,10 @@ export class ServerEngine implements ClickHouseServer {
 
   /** Stops a person's statements; our own end, or reach their time-outs. */
   close(): Promise<void> {
-    const { ask, read, write } = this.#links
+    const { ask, health, read, write } = this.#links
     this.#closing ??= Promise.all([
       ask.close({ stop: true }),
+      health.close({ stop: true }),
       read.close({ stop: false }),
       write.close({ stop: false }),
     ]).then(() => {})

@@ -53,7 +53,7 @@ export class ServerLink {
 
   /** Runs a statement and gives its whole answer. Throws ServerError; `busy` and `closed` as OrreryError. */
   async run(call: Call): Promise<Buffer> {
-    await this.#take()
+    await this.#take(call.timeoutMs)
     const { clock, random } = this.#options
     const { timeoutMs: deadlineMs } = call
     const { signal } = this.#stopping
@@ -83,18 +83,37 @@ export class ServerLink {
     await this.#options.client.close()
   }
 
-  async #take(): Promise<void> {
+  /** Waits for a connection, but no longer than for an answer. */
+  async #take(timeoutMs: number): Promise<void> {
     this.#refuseWhenClosed()
+    const { clock, waitingMax } = this.#options
+    const untilMs = clock.monotonicMs() + timeoutMs
     while (this.#free === 0) {
-      if (this.#waiting.length >= this.#options.waitingMax) {
+      if (this.#waiting.length >= waitingMax) {
         throw new OrreryError('busy', 'too many statements wait for ClickHouse', {
           retriable: true,
         })
       }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      const leftMs = untilMs - clock.monotonicMs()
+      if (leftMs <= 0) throw noConnection(timeoutMs)
+      await this.#wait(leftMs)
       this.#refuseWhenClosed()
     }
     this.#free -= 1
+  }
+
+  #wait(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        cancel()
+        resolve()
+      }
+      const cancel = this.#options.clock.after(timeoutMs, () => {
+        this.#waiting = this.#waiting.filter((each) => each !== wake)
+        resolve()
+      })
+      this.#waiting.push(wake)
+    })
   }
 
   #refuseWhenClosed(): void {
@@ -178,6 +197,10 @@ function abortOf(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
+}
+
+function noConnection(timeoutMs: number): ServerError {
+  return new ServerError(`no free connection within ${timeoutMs} ms`, TIMEOUT_EXCEEDED, 'not sent')
 }
 
 function closed(): OrreryError {

@@ -51,6 +51,7 @@ export async function openClickHouseServer(options: ServerOptions): Promise<Clic
         { ...options, ...options.consoleUser },
         { database, count: 2, waitingMax: ASKING_MAX },
       ),
+      health: await connect(options, { database, count: 1, waitingMax: ASKING_MAX }),
     }
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
     log.info({ url, database, clusterName, version, tookMs }, 'clickhouse server open')

@@ -30,9 +30,14 @@ export function readSettings(timeoutMs: number): ClickHouseSettings {
   }
 }
 
-/** For a statement that makes tables or writes a row of our own. */
-export function commandSettings(): ClickHouseSettings {
-  return { ...COMMON, async_insert: 0, log_comment: OWN_COMMENT }
+/** For a statement that makes tables or writes a row of our own. A host that is down is told of before we give up. */
+export function commandSettings(timeoutMs: number): ClickHouseSettings {
+  return {
+    ...COMMON,
+    async_insert: 0,
+    distributed_ddl_task_timeout: String(Math.max(1, secondsOf(timeoutMs) - 5)),
+    log_comment: OWN_COMMENT,
+  }
 }
 
 export type InsertSettings = Readonly<{

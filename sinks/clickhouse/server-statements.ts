@@ -11,7 +11,7 @@ const ROWS_PER_SLICE = 4_000
 
 /** Runs a statement that answers nothing. It may make or change tables, so what may have been done is not done again. */
 export function runCommand(link: ServerLink, sql: string, timeoutMs: number): Promise<void> {
-  const settings = commandSettings()
+  const settings = commandSettings(timeoutMs)
   return link
     .run({ sql, settings, timeoutMs, bytesMax: 10_000_000, repeatable: false })
     .then(() => {})

@@ -27,6 +27,11 @@ const address = host
     ? { url: host }
     : { host, port: Number(port ?? 8_123) }
   : null
+if (!address) {
+  console.warn(
+    'SKIPPED: CLICKHOUSE_HOST names no server, so the suites run over the test server alone',
+  )
+}
 let kept: ClickHouse
 setDefaultTimeout(60_000)
 beforeAll(async () => {
