@@ -329,10 +329,10 @@ describe('the documented views', () => {
   test('show one row for what was revised, the newest, with a plain count', async () => {
     expect(
       await engine.query(
-        'SELECT count() FROM sessions_base UNION ALL SELECT count() FROM session_events ' +
-          "UNION ALL SELECT count() FROM sessions UNION ALL SELECT count() FROM vehicles WHERE vehicle_id = 'vehicle-1'",
+        'SELECT (SELECT count() FROM sessions_base), (SELECT count() FROM session_events), ' +
+          "(SELECT count() FROM sessions), (SELECT count() FROM vehicles WHERE vehicle_id = 'vehicle-1')",
       ),
-    ).toEqual([['2'], ['2'], ['2'], ['1']])
+    ).toEqual([['2', '2', '2', '1']])
     expect(await engine.query('SELECT order_id, status FROM orders')).toEqual([
       ['order-1', 'completed'],
     ])
