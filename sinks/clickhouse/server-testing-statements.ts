@@ -97,8 +97,9 @@ export class TestStatements {
   async #on(session: Session, statement: TestStatement): Promise<TestResult> {
     try {
       await session.queryAsync(`USE ${statement.database}`)
+      // Escaped as in TSV already, which is how a parameter's value is read.
       for (const [name, value] of statement.parameters) {
-        await session.queryAsync(`SET param_${name} = ${sqlText(unescaped(value))}`)
+        await session.queryAsync(`SET param_${name} = ${sqlText(value)}`)
       }
       const { sql, rows } = await this.#asSelect(session, statement)
       const marked = isCancelled(statement) ? `${sql}\n${statement.mark}` : sql
@@ -172,17 +173,4 @@ function argumentsOf({ settings }: TestStatement): string[] {
 
 function failure(code: number, message: string): TestResult {
   return { ok: false, code, message: `Code: ${code}. DB::Exception: ${message}` }
-}
-
-/** Values of parameters come escaped as in TSV. */
-function unescaped(value: string): string {
-  const plain: Readonly<Record<string, string>> = {
-    n: '\n',
-    t: '\t',
-    r: '\r',
-    b: '\b',
-    f: '\f',
-    0: '\0',
-  }
-  return value.replace(/\\(.)/g, (_, letter: string) => plain[letter] ?? letter)
 }
