@@ -290,7 +290,8 @@ describe.skipIf(!library)('over a broker', () => {
       const ping =
         '{"device_id": "d", "session_id": "s", "status": "en_route", "timestamp": "2026-09-21T03:59:21.422993", "current_lat": 5.0}'
       for (const compression of ['lz4', 'gzip', 'zstd', 'uncompressed']) {
-        const topic = await newTopic(client, 1, { 'compression.type': compression })
+        const settings = { 'compression.type': compression, 'retention.ms': '-1' }
+        const topic = await newTopic(client, 1, settings)
         const { Kafka, logLevel } = client.library
         const theirs = new Kafka({ brokers: [server.address], logLevel: logLevel.NOTHING })
         const producer = theirs.producer()

@@ -32,12 +32,14 @@ export type Sending = Readonly<{
 export class SendQueue {
   bytes = 0
   readonly #sender: string
+  readonly #nowMs: () => number
   readonly #sequences = new Map<number, number>()
   #waiting: Sending[] = []
   #taken = 0
 
-  constructor(sender: string) {
+  constructor(sender: string, nowMs: () => number) {
     this.#sender = sender
+    this.#nowMs = nowMs
   }
 
   get size(): number {
@@ -117,7 +119,8 @@ export class SendQueue {
     const value = typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload)
     const counted = stamp ?? { sender: this.#sender, sequence: this.#next(partition) }
     const text = stampText({ ...entry, ...counted })
-    return { partition, key, value, stamp: text, timestampMs: Math.floor(entry.receivedMs) }
+    // Not the time of receipt: an edge's backlog may be older than the topic's retention, and would be let go unread.
+    return { partition, key, value, stamp: text, timestampMs: this.#nowMs() }
   }
 
   #next(partition: number): number {

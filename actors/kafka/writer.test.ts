@@ -232,6 +232,18 @@ describe('a writer', () => {
     expect(broker.kept(0)).toEqual(['as it was'])
   })
 
+  test('a record is dated when it is written: retention would let go of what an edge received long ago', async () => {
+    const broker = new Broker()
+    const clock = new VirtualClock(1_790_000_000_000)
+    const writer = await opened(broker, { clock })
+    const outcome = appended(writer, [{ ...entry('old'), receivedMs: 1_700_000_000_000 }])
+    await clock.advanceMs(10)
+    await outcome
+    const [record] = broker.log[0] ?? []
+    expect(record?.timestampMs).toBe(1_790_000_000_000)
+    expect(parseStamp(record?.stamp ?? '')?.receivedMs).toBe(1_700_000_000_000)
+  })
+
   test('a partition that the topic has not, and an entry that takes no place, are faults', async () => {
     const writer = await opened(new Broker())
     for (const wrong of [

@@ -75,7 +75,7 @@ export class KafkaWriter {
     this.#options = options
     this.partitions = partitions
     this.#producer = producer
-    this.#queue = new SendQueue(options.sender)
+    this.#queue = new SendQueue(options.sender, () => options.clock.nowMs())
     this.#partitionBytesMax = options.partitionBytesMax
     const telemetry = options.telemetry.labelled({ topic: options.source.topic })
     this.#statistics = {
