@@ -20,9 +20,12 @@ export class ServerError extends ClickHouseError {
 /** ClickHouse's own number for a time-out. */
 export const TIMEOUT_EXCEEDED = 159
 
-/** Failures of the network and of TLS that come before a byte of the statement has left. */
+/**
+ * Failures that only come before a byte of the statement has left: nobody listens, no such name, a certificate
+ * that is not trusted. A host that cannot be reached may be lost in the middle, too.
+ */
 const NOT_SENT =
-  /^(?:ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_SSL\w*|ERR_TLS\w*|EPROTO|CERT_\w+|DEPTH_ZERO\w+|SELF_SIGNED\w+|UNABLE_TO\w+)$/
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ERR_SSL_WRONG_VERSION_NUMBER|ERR_TLS_CERT_\w+|CERT_\w+|DEPTH_ZERO\w+|SELF_SIGNED\w+|UNABLE_TO\w+)$/
 
 const TLS = /^(?:ERR_SSL|ERR_TLS|EPROTO|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/
 
@@ -51,13 +54,22 @@ export function whatToCheck(thrown: unknown, url: string, user: string): string 
   if (/Port \d+ is for clickhouse-client|HPE_|Parse Error|Malformed/i.test(message)) {
     return `${at} speaks no HTTP: CLICKHOUSE_PORT is the HTTP port (8123, with TLS 8443), not 9000`
   }
-  if (error && TLS.test(message.match(/\((\w+)\)$/)?.[1] ?? message)) {
+  if (isTlsRefused(thrown)) {
     return `${at}: TLS fails, ${message}: check the certificate, its authority, and that the port is the one with TLS (8443)`
   }
   if (error?.outcome === 'not sent' || error?.clickhouseCode === TIMEOUT_EXCEEDED) {
     return `${at} does not answer (${message}): check that it runs, CLICKHOUSE_HOST, CLICKHOUSE_PORT (8123) and the firewall`
   }
+  if (error?.outcome === 'unknown') {
+    return `${at} gives no answer that can be used (${message}): check that CLICKHOUSE_PORT is the HTTP port (8123, with TLS 8443)`
+  }
   return `${at} cannot be used: ${message}`
+}
+
+/** True when one of the two does not trust the other: waiting does not change that. */
+export function isTlsRefused(thrown: unknown): boolean {
+  if (!(thrown instanceof ServerError) || thrown.outcome === 'refused') return false
+  return TLS.test(/\((\w+)\)$/.exec(thrown.message)?.[1] ?? thrown.message)
 }
 
 function codeOf(thrown: unknown): string {

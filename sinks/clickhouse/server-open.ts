@@ -10,7 +10,7 @@ import {
   ServerEngine,
   type ServerOptions,
 } from './server-engine.ts'
-import { whatToCheck } from './server-errors.ts'
+import { isTlsRefused, whatToCheck } from './server-errors.ts'
 import { readRows, runCommand } from './server-statements.ts'
 import { isPlainName, sqlText } from './sql-text.ts'
 
@@ -58,7 +58,7 @@ export async function openClickHouseServer(options: ServerOptions): Promise<Clic
     return new ServerEngine(options, { links, kind, timeouts })
   } catch (thrown) {
     if (thrown instanceof OrreryError && thrown.code === 'clickhouse_open') throw thrown
-    const retriable = thrown instanceof OrreryError && thrown.retriable
+    const retriable = thrown instanceof OrreryError && thrown.retriable && !isTlsRefused(thrown)
     const message = whatToCheck(thrown, url, options.user)
     throw new OrreryError('clickhouse_open', message, { retriable })
   }

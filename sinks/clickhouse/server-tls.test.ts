@@ -58,7 +58,7 @@ describe.skipIf(!openssl)('a server with TLS', () => {
 
   test('is refused when nobody vouches for it', async () => {
     const error = await rejection(open({ tls: {} }))
-    expect(error).toMatchObject({ code: 'clickhouse_open' })
+    expect(error).toMatchObject({ code: 'clickhouse_open', retriable: false })
     expect(String(error)).toMatch(/TLS fails.*check the certificate/)
     expect(server.seen.filter(({ sql }) => sql.includes('version()'))).toHaveLength(1)
   })
@@ -66,6 +66,7 @@ describe.skipIf(!openssl)('a server with TLS', () => {
   test('is not reached without TLS, nor one without by TLS', async () => {
     const plain = await rejection(open({}))
     expect(plain).toMatchObject({ code: 'clickhouse_open' })
+    expect(String(plain)).toContain('check that CLICKHOUSE_PORT is the HTTP port')
     const other = await ClickHouseTestServer.open({ directory: place.directory })
     const secure = await rejection(open({ port: other.port, tls: { ca: cert } }))
     expect(secure).toMatchObject({ code: 'clickhouse_open' })
