@@ -25,8 +25,8 @@ export type RegionOptions = Readonly<{
 export const REGION_OPTIONS: RegionOptions = {
   allowedLatenessMs: 0,
   storedIdsMax: 1_000,
-  pastMinutesMax: 256,
-  pastIdsMax: 2_000,
+  pastMinutesMax: 2_048,
+  pastIdsMax: 20_000,
 }
 
 /**

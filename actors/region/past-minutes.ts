@@ -1,3 +1,5 @@
+import { PackedIds } from './packed-ids.ts'
+
 export type PastLimits = Readonly<{
   /** Minutes whose ids are held after their window is gone. */
   pastMinutesMax: number
@@ -16,7 +18,7 @@ export class PastMinutes {
    */
   knownAfter: number
   /** By minute; used last stands last. */
-  readonly #minutes = new Map<number, Set<string>>()
+  readonly #minutes = new Map<number, PackedIds>()
   #ids = 0
 
   constructor(knownAfter = -Infinity) {
@@ -29,7 +31,7 @@ export class PastMinutes {
   }
 
   /** The minute's ids; counts as a use. Null when there are none here. */
-  use(minute: number): ReadonlySet<string> | null {
+  use(minute: number): PackedIds | null {
     const ids = this.#minutes.get(minute)
     if (!ids) return null
     this.#minutes.delete(minute)
@@ -40,13 +42,14 @@ export class PastMinutes {
   /** A trip came into a minute that is known. */
   add(minute: number, tripId: string, limits: PastLimits): void {
     const ids = this.#minutes.get(minute)
-    if (!ids) return this.put(minute, new Set([tripId]), limits)
+    if (!ids) return this.put(minute, [tripId], limits)
     ids.add(tripId)
     this.#ids++
   }
 
   /** Takes a minute in, and lets others go when that is more than the limits allow. */
-  put(minute: number, ids: Set<string>, limits: PastLimits): void {
+  put(minute: number, tripIds: Iterable<string>, limits: PastLimits): void {
+    const ids = new PackedIds(tripIds)
     this.#ids += ids.size - (this.#minutes.get(minute)?.size ?? 0)
     this.#minutes.delete(minute)
     this.#minutes.set(minute, ids)
