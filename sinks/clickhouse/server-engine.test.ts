@@ -77,7 +77,7 @@ describe('the engine over HTTP', () => {
   })
 
   test('says within its time-outs that the server does not answer', async () => {
-    const { server, engine } = await openTestHttp({ timeouts: { queryMs: 50, openMs: 50 } })
+    const { server, engine } = await openTestHttp({ timeouts: { queryMs: 50, openMs: 1_500 } })
     server.fault = () => 'hang before'
     expect(await rejection(engine.query('SELECT 1'))).toMatchObject({
       name: 'ClickHouseError',
@@ -86,7 +86,7 @@ describe('the engine over HTTP', () => {
       retriable: true,
     })
     expect(await engine.health()).toMatch(
-      /^ClickHouse at http:\/\/127\.0\.0\.1:\d+ does not answer \(no answer within 50 ms\): check/,
+      /^ClickHouse at http:\/\/127\.0\.0\.1:\d+ does not answer \(no answer within 1500 ms\): check/,
     )
     server.fault = () => null
     expect(await engine.health()).toBeNull()
@@ -94,7 +94,7 @@ describe('the engine over HTTP', () => {
   })
 
   test('waits for a connection no longer than for an answer, and is asked how it is beside all that', async () => {
-    const { server, engine } = await openTestHttp({ readers: 1, timeouts: { queryMs: 80 } })
+    const { server, engine } = await openTestHttp({ readers: 1, timeouts: { queryMs: 1_000 } })
     server.fault = ({ sql }) => (sql === 'SELECT 2' ? 'hang before' : null)
     const asked = Array.from({ length: 5 }, () => rejection(engine.query('SELECT 2')))
     expect(await engine.health()).toBeNull()
