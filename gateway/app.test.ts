@@ -492,8 +492,38 @@ describe('operations', () => {
     ])
     expect((await app.request('/ingest', {}, REMOTE)).status).toBe(405)
     expect((await app.request('/api/demo', {}, LOCAL)).status).toBe(405)
+    for (const path of ['/health', '/metrics', '/docs']) {
+      const refused = await app.request(path, { method: 'POST' }, LOCAL)
+      expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET'])
+    }
     expect((await app.request('/api/dead-letters/retry', {}, LOCAL)).status).toBe(405)
     expect((await app.request('/api/dead-letters/0-1-0/retry', {}, LOCAL)).status).toBe(405)
+  })
+})
+
+describe('where everybody may see', () => {
+  const from = (origin: string): RequestInit => ({ headers: { origin, host: 'orrery.example' } })
+
+  test('pages of other sites may read, and change nothing', async () => {
+    const { app } = open({}, { viewers: 'anyone' })
+    const read = await app.request('/metrics', from('http://grafana.example'), REMOTE)
+    expect([read.status, read.headers.get('access-control-allow-origin')]).toEqual([200, '*'])
+    for (const [path, init] of [
+      ['/api/demo', { method: 'POST', body: '{"running":true}' }],
+      ['/api/dead-letters', {}],
+    ] as const) {
+      const refused = await app.request(path, { ...from('http://x.example'), ...init }, LOCAL)
+      expect(refused.status).toBe(403)
+    }
+  })
+
+  test('is not where only this machine may', async () => {
+    const { app } = open()
+    const refused = await app.request('/metrics', from('http://grafana.example'), LOCAL)
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([
+      403,
+      null,
+    ])
   })
 })
 

@@ -5,6 +5,7 @@ import type { RegionsDelta } from '../actors/model/live-regions.ts'
 import type { LiveDelta } from '../actors/model/live.ts'
 import type { Trip } from '../actors/model/trip.ts'
 import { access, type GatewayContext, type GatewayEnv, refuseStranger } from './context.ts'
+import { detailResponse } from './details.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
 import { httpMetrics } from './http-metrics.ts'
 import { IngestHttp } from './ingest-http.ts'
@@ -69,6 +70,8 @@ export function createApp(
   app.use(async (context, next) => {
     await next()
     secure(context.res.headers)
+    // Everybody may read: a browser may hand it to a page of any site, without cookies.
+    if (options.viewers === 'anyone') context.res.headers.set('access-control-allow-origin', '*')
   })
   app.post('/ingest', (context) => ingest.post(context.req.raw))
   app.post('/ingest/trips', (context) => tripsIngest.post(context.req.raw))
@@ -90,6 +93,9 @@ export function createApp(
   app.get('/live', (context) => stream(live, context))
   app.get('/live/regions', (context) => stream(liveRegions, context))
   app.route('/', operationRoutes(setting))
+  for (const path of ['/health', '/metrics']) {
+    app.all(path, () => detailResponse(405, 'Method Not Allowed', { allow: 'GET' }))
+  }
   app.route('/', regionMetricsRoutes(setting))
   app.route('/api/sessions', sessionRoutes(setting))
   app.route('/api/regions', regionRoutes(setting))
@@ -101,7 +107,9 @@ export function createApp(
   app.route('/', docsRoutes(setting))
   app.route('/', pageRoutes(setting))
   app.all('/api/demo', () => notAllowed('POST'))
-  for (const path of ['/live', '/live/regions']) app.all(path, () => notAllowed('GET'))
+  for (const path of ['/live', '/live/regions', '/ready', '/docs', '/openapi.json']) {
+    app.all(path, () => notAllowed('GET'))
+  }
   app.notFound(notFound)
   app.onError((error, context) => failed(error, context, ports))
   return { app, options, intake, trips, keys, live, liveRegions, retries }

@@ -32,11 +32,16 @@ export function refuseStranger(
   setting: Setting,
   need: 'view' | 'operate',
 ): Response | null {
-  if (isForeign(context.req.raw)) {
+  if (isForeign(context.req.raw) && !(need === 'view' && isOpenToRead(context, setting))) {
     return errorResponse(403, 'foreign_site', 'pages of other sites may not ask this')
   }
   if (access(context, setting)[need]) return null
   return errorResponse(401, 'signed_out', 'sign in first, at /sign-in')
+}
+
+/** What everybody may see, pages of other sites may ask for too: dashboards stand on hosts of their own. */
+function isOpenToRead({ req }: GatewayContext, { options }: Setting): boolean {
+  return options.viewers === 'anyone' && (req.method === 'GET' || req.method === 'HEAD')
 }
 
 /** The theme that this reader chose, to be passed to a page; without it the system decides. */

@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 import type { Refusal } from '../actors/model/fact.ts'
 import { parsePing, type Ping } from '../actors/model/ping.ts'
 import { parseTrip, type Trip } from '../actors/model/trip.ts'
@@ -39,6 +41,27 @@ export const TRIPS: ItemKind<Trip> = {
   },
   parse(value, receivedMs, { tripTime }) {
     const parsed = parseTrip(value, receivedMs, tripTime)
-    return parsed.ok ? { ok: true, item: parsed.trip } : parsed
+    if (parsed.ok) return { ok: true, item: parsed.trip }
+    const uncut = uncutRow.safeParse(value)
+    return uncut.success ? { ok: false, refusals: [uncutRefusal(uncut.data)] } : parsed
   },
+}
+
+/** A row of a recording that could not be cut into fields, as who reads recordings sends it: with its reason. */
+const uncutRow = z.strictObject({
+  file: z.string(),
+  line: z.int(),
+  why: z.string(),
+  raw: z.string(),
+})
+
+function uncutRefusal({ file, line, why }: z.output<typeof uncutRow>): Refusal {
+  const expected = 'as many fields as the header names'
+  return {
+    code: 'invalid_csv',
+    path: '',
+    expected,
+    received: why,
+    message: `${file}, line ${line}: expected ${expected}, received ${why}`,
+  }
 }

@@ -90,6 +90,12 @@ export const TRIP_CASES: readonly ContractCase[] = [
   refusesField('a duration with a fraction', 'duration', 60.7, 'a whole number'),
   refusesField('a duration of a minute less', 'duration', 59, '≥ 60'),
   refusesField('a distance of nothing', 'distance', 0, '≥ 0.1'),
+  refuses(
+    'a row of a recording that could not be cut is refused with that reason',
+    '{"file":"t.csv","line":7,"why":"2 fields where the header names 6","raw":"too,few"}',
+    ['t.csv, line 7: ', '2 fields where the header names 6'],
+    'invalid_csv',
+  ),
   refuses('two fields are wrong', text({ fare: 'x', distance: 201 }), [
     '2 validation errors for TripEvent\\nfare\\n',
     'distance\\n',
