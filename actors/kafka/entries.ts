@@ -10,7 +10,11 @@ export type KafkaEntry = JournalEntry &
     partition: number
     /** What other consumers partition and compact by; null for none. */
     key: string | null
-    /** Who counts it, where that is not the writer: an edge gateway's id and offset, so that any core takes it once. */
+    /**
+     * Who counts it, where that is not the writer: an edge gateway's id and offset, so that any core takes it once. The
+     * offset of its last message: a frame that is cut differently the second time is then never dropped with
+     * something new in it.
+     */
     stamp?: SenderStamp
   }>
 

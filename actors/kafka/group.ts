@@ -260,7 +260,9 @@ export class Assignments {
       })
       if (this.#stopping) return
       try {
-        return await this.start()
+        await this.start()
+        if (this.#stopping) await this.#consumer?.disconnect()
+        return
       } catch (thrown) {
         log.warn({ error: messageOf(thrown) }, 'the group cannot be joined yet')
       }

@@ -147,6 +147,8 @@ export class KafkaLog {
     this.#nextOffset = reading.from === 'beginning' ? offsetOf(this.#position) : reading.from
     this.#reading = reading
     this.#options.fetching.seek(this.#position)
+    // It has stood still until now.
+    this.#isFull = true
     this.#look()
     this.#checkCaughtUp()
   }
@@ -283,14 +285,13 @@ export class KafkaLog {
     if (!this.isReading) return
     const { fetching, clock } = this.#options
     const isFull = this.#repeats.full || (this.#reading?.full() ?? false)
-    if (isFull) {
-      if (!this.#isFull) fetching.pause()
-      this.#cancelLook()
-      this.#cancelLook = clock.after(LOOK_MS, () => this.#look())
-    } else {
-      fetching.resume()
+    if (isFull !== this.#isFull) {
+      this.#isFull = isFull
+      if (isFull) fetching.pause()
+      else fetching.resume()
     }
-    this.#isFull = isFull
+    this.#cancelLook()
+    if (isFull) this.#cancelLook = clock.after(LOOK_MS, () => this.#look())
   }
 
   #checkCaughtUp(): void {
