@@ -57,10 +57,11 @@ describe.skipIf(!openssl)('a server with TLS', () => {
   })
 
   test('is refused when nobody vouches for it', async () => {
+    const before = server.seen.length
     const error = await rejection(open({ tls: {} }))
     expect(error).toMatchObject({ code: 'clickhouse_open', retriable: false })
     expect(String(error)).toMatch(/TLS fails.*check the certificate/)
-    expect(server.seen.filter(({ sql }) => sql.includes('version()'))).toHaveLength(1)
+    expect(server.seen).toHaveLength(before)
   })
 
   test('is not reached without TLS, nor one without by TLS', async () => {
