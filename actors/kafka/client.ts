@@ -36,6 +36,8 @@ export type KafkaOptions = Readonly<{
   silenceMsMax?: number
   requestMsMax?: number
   connectMsMax?: number
+  /** Tries before a producer is given up for a new one, 1 at least; default 12, which is about eight seconds. */
+  producerRetries?: number
 }>
 
 /** Oldest and next offset of a partition, as Kafka counts. */
@@ -43,7 +45,6 @@ export type Marks = Readonly<{ low: number; high: number }>
 
 type Library = typeof import('kafkajs')
 
-/** Tries before a producer is given up: about eight seconds, and then a new one. */
 const PRODUCER_RETRIES = 12
 const RETRY = { initialRetryTime: 20, maxRetryTime: 1_000 }
 const TOO_LARGE_TYPES: readonly string[] = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']
@@ -76,7 +77,7 @@ export class KafkaClient {
     }
     this.#impatient = new library.Kafka({
       ...shared,
-      retry: { ...RETRY, retries: PRODUCER_RETRIES },
+      retry: { ...RETRY, retries: options.producerRetries ?? PRODUCER_RETRIES },
     })
     this.#patient = new library.Kafka({ ...shared, retry: { ...RETRY, retries: 1e6 } })
   }
