@@ -25,6 +25,7 @@ const ACTORS_STAND_ON: Readonly<Record<string, readonly string[]>> = {
   session: ['kernel', 'model'],
   region: ['kernel', 'model'],
   feed: ['kernel', 'model'],
+  kafka: ['kernel', 'model'],
 }
 
 const LINES_MAX = 300
