@@ -1,7 +1,7 @@
 import type { Behavior } from '../actors/kernel/behavior.ts'
+import type { FactTarget } from '../actors/kernel/delivery.ts'
 import type { Disk } from '../actors/kernel/disk.ts'
 import type { Journal } from '../actors/kernel/journal.ts'
-import type { FactTarget } from '../actors/kernel/delivery.ts'
 import type { StateStore } from '../actors/kernel/state-store.ts'
 import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { History } from '../actors/model/history.ts'

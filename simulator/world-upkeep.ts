@@ -1,7 +1,7 @@
 import { type Checkpoint, raiseFloor } from '../actors/kernel/checkpoint.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
-import type { Journal } from '../actors/kernel/journal.ts'
 import type { FactTarget } from '../actors/kernel/delivery.ts'
+import type { Journal } from '../actors/kernel/journal.ts'
 import type { StateStore } from '../actors/kernel/state-store.ts'
 import type { Fact, PingsFact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'

@@ -24,7 +24,8 @@ export interface TripsIngest extends Ingest<Trip> {
 }
 
 /** What became of an offer: on disk (and counted; `late` where messages can be), or not taken at all. */
-export type OfferOutcome = Readonly<{ ok: true; duplicates: number | null; late?: number }> | NotTaken
+export type OfferOutcome =
+  Readonly<{ ok: true; duplicates: number | null; late?: number }> | NotTaken
 
 /** Why nothing of an offer was kept, and when it may come again. */
 export type NotTaken = Readonly<{
