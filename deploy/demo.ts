@@ -16,7 +16,8 @@ type Offering<Message> = (offer: Offer<Message>, done: (outcome: OfferOutcome) =
 
 type DemoParts = Readonly<{
   offer: Offering<Ping>
-  offerTrips: Offering<Trip>
+  /** Null for a fleet without trips: those move the watermark to now. */
+  offerTrips: Offering<Trip> | null
   regions: RegionMap
   clock: Clock
   log: Log
@@ -69,7 +70,7 @@ export class Demo {
     // Told busy, a simulated vehicle does as a real one without memory: its next fix comes anyway.
     const about = { source: 'demo', receivedMs, deadLetters: [], countDuplicates: false }
     offer({ ...about, payload, messages: pings }, () => {})
-    const made = trips.step(pings, receivedMs)
+    const made = offerTrips && trips.step(pings, receivedMs)
     if (made) offerTrips(made, () => {})
   }
 }

@@ -5,6 +5,8 @@ import { messageOf } from '../actors/kernel/errors.ts'
 /** What stands behind `bun run start`. */
 export type StartFlags = Readonly<{
   demo: boolean
+  /** With trips of the fleet too. */
+  demoTrips: boolean
   help: boolean
   config: boolean
   json: boolean
@@ -22,6 +24,8 @@ export type FlagsOutcome<Flags> =
 export const START_HELP = `usage: bun run start [flags]
 
   --demo              with a simulated fleet of 200 vehicles inside
+  --demo-trips        and with its taxi trips, for the page /regions; they happen now, so recordings of the
+                      past are late from then on: give them a DATA_DIR of their own
   --port N            PORT for this run
   --data-dir FOLDER   DATA_DIR for this run
   --config [--json]   print every setting, its value and where that came from; then end
@@ -39,6 +43,7 @@ export function readStartFlags(args: readonly string[]): FlagsOutcome<StartFlags
       args: [...args],
       options: {
         demo: { type: 'boolean', default: false },
+        'demo-trips': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
         config: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -50,7 +55,10 @@ export function readStartFlags(args: readonly string[]): FlagsOutcome<StartFlags
       },
     })
     const { 'data-dir': dataDir, 'new-key': newKey, 'revoke-key': revokeKey, ...others } = values
-    return { ...others, dataDir, newKey, revokeKey, newPassword: values['new-password'] }
+    const demoTrips = values['demo-trips']
+    const demo = values.demo || demoTrips
+    const newPassword = values['new-password']
+    return { ...others, demo, demoTrips, dataDir, newKey, revokeKey, newPassword }
   })
 }
 

@@ -62,10 +62,11 @@ async function run(config: Config, flags: StartFlags, startOrrery: StartOrrery):
   try {
     const { accounts, fresh } = await openAccounts(config, flags)
     const telemetry = new Telemetry()
-    const running = await startOrrery({ config, accounts, log, telemetry, demo: flags.demo })
+    const { demo, demoTrips } = flags
+    const running = await startOrrery({ config, accounts, log, telemetry, demo, demoTrips })
     const stopped = runUntilStopped(running, { source: process, clock: systemClock, log })
     accounts.save()
-    say(summarise(config, running, fresh, flags.demo))
+    say(summarise(config, running, fresh, demo))
     return await stopped
   } catch (cause) {
     log.debug({ stack: cause instanceof Error ? cause.stack : undefined }, 'start failed')

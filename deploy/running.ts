@@ -10,6 +10,8 @@ export type StartOptions = Readonly<{
   telemetry: Telemetry
   /** Run the simulated fleet inside. */
   demo: boolean
+  /** With trips of the fleet too. */
+  demoTrips: boolean
 }>
 
 /** What an orderly stop came to: clean when a restart has nothing to replay. */

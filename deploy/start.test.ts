@@ -84,7 +84,14 @@ describe('what stands on the command line', () => {
   test('--help names every flag and touches nothing', async () => {
     const { out, err, code } = await run('start.ts', ['--help'])
     expect({ err, code }).toEqual({ err: '', code: 0 })
-    for (const flag of ['--demo', '--port', '--data-dir', '--config', '--new-key']) {
+    for (const flag of [
+      '--demo',
+      '--demo-trips',
+      '--port',
+      '--data-dir',
+      '--config',
+      '--new-key',
+    ]) {
       expect(out).toContain(flag)
     }
     expect(readdirSync(root)).toEqual([])

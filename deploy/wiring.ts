@@ -69,7 +69,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   const { intake: tripsIntake } = pipeline.trips
   const demo = new Demo({
     offer: intake.offer.bind(intake),
-    offerTrips: tripsIntake.offer.bind(tripsIntake),
+    offerTrips: options.demoTrips ? tripsIntake.offer.bind(tripsIntake) : null,
     regions: regionMap,
     ...{ clock, log },
   })

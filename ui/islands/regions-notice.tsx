@@ -36,6 +36,8 @@ function NoTrips() {
       <h2>No trips yet</h2>
       <p>Regions light up within a second of the first trip. Replay a file of them:</p>
       <Copyable text="bun run replay trips.csv" />
+      <p>Or watch made-up ones that happen now:</p>
+      <Copyable text="bun run simulate trips" />
       <details>
         <summary>Send your own</summary>
         <p>One trip a line, with the key that the first start printed:</p>
