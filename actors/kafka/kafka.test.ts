@@ -1,44 +1,39 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 
 import type { EntryKind } from '../kernel/journal.ts'
 import { silentLog } from '../kernel/telemetry.ts'
-import { kafkaLibrary, KafkaServer, Proxy } from './broker.ts'
+import { type KafkaServer, startKafka } from '../testing/servers.ts'
+import { skipped } from '../testing/services.ts'
 import { KafkaClient, type KafkaOptions } from './client.ts'
 import type { KafkaEntry } from './entries.ts'
 import { offsetOf } from './places.ts'
+import { Proxy } from './proxy.ts'
 import { appended, entryOf, newTopic, TestWorker, writerTo } from './testing.ts'
 import type { KafkaWriter } from './writer.ts'
 
-const services = process.env.ORRERY_SERVICES_DIR ?? join(homedir(), '.cache', 'orrery', 'services')
-const library = kafkaLibrary(services)
-if (!library) console.warn(`SKIPPED: no Kafka below ${services}: its tests have not run`)
-
 const MINUTE = 60_000
 
-describe.skipIf(!library)('over a broker', () => {
+describe.skipIf(skipped(['kafka'], process.env))('over a broker', () => {
   let server: KafkaServer
   let proxy: Proxy
   let client: KafkaClient
   const closing: (() => Promise<unknown>)[] = []
 
   const clientOf = (more: Partial<KafkaOptions> = {}): Promise<KafkaClient> =>
-    KafkaClient.open({ brokers: [server.address], clientId: 'test', log: silentLog, ...more })
+    KafkaClient.open({ brokers: [...server.brokers], clientId: 'test', log: silentLog, ...more })
 
   beforeAll(async () => {
     // Everything goes through the proxy: a broker tells its clients one address.
-    proxy = new Proxy(() => server.port)
+    proxy = new Proxy(() => server.plan.port)
     await proxy.listen()
-    server = new KafkaServer(library ?? '', { advertisedPort: proxy.port })
-    await server.start()
+    server = await startKafka({ env: process.env, advertisedPort: proxy.port })
     client = await clientOf({ silenceMsMax: 2_000, requestMsMax: 1_500 })
   }, 2 * MINUTE)
 
   afterAll(async () => {
     for (const close of closing.reverse()) await close()
     await proxy.close()
-    await server.dispose()
+    await server[Symbol.asyncDispose]()
   }, MINUTE)
 
   const opened = async (topic: string): Promise<KafkaWriter> => {
@@ -300,7 +295,7 @@ describe.skipIf(!library)('over a broker', () => {
         const settings = { 'compression.type': compression, 'retention.ms': '-1' }
         const topic = await newTopic(client, 1, settings)
         const { Kafka, logLevel } = client.library
-        const theirs = new Kafka({ brokers: [server.address], logLevel: logLevel.NOTHING })
+        const theirs = new Kafka({ brokers: [...server.brokers], logLevel: logLevel.NOTHING })
         const producer = theirs.producer()
         await producer.connect()
         const timestamp = '1790000000000'

@@ -5,6 +5,7 @@ import { Icon } from '../icons.tsx'
 import { setDemo } from '../stores/api.ts'
 import { fleet, stream } from '../stores/live.ts'
 import { Copyable } from './copyable.tsx'
+import { SignedOut } from './signed-out.tsx'
 
 type Rights = Readonly<{ demoRunning: boolean; mayOperate: boolean }>
 
@@ -13,26 +14,13 @@ const demo = signal<boolean | null>(null)
 
 /** What stands over an empty map: how to connect a vehicle, a demo, or the way to sign in. */
 export function Notice({ demoRunning, mayOperate }: Rights) {
-  if (stream.state.value === 'signed_out') return <SignedOut />
+  if (stream.state.value === 'signed_out')
+    return <SignedOut what="the fleet" why="This Orrery shows its map to people it knows." />
   fleet.membership.value
   const running = demo.value ?? demoRunning
   if (!fleet.known.value) return null
   if (fleet.size > 0) return running && mayOperate ? <DemoSign /> : null
   return <NoVehicles running={running} mayOperate={mayOperate} />
-}
-
-function SignedOut() {
-  return (
-    <section class="notice" aria-label="Signed out">
-      <h2>Sign in to see the fleet</h2>
-      <p>This Orrery shows its map to people it knows.</p>
-      <p>
-        <a class="button primary" href="/sign-in">
-          Sign in
-        </a>
-      </p>
-    </section>
-  )
 }
 
 function NoVehicles({ running, mayOperate }: { running: boolean; mayOperate: boolean }) {

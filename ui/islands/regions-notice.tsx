@@ -1,10 +1,12 @@
 /** @jsxImportSource preact */
 import { mapTrouble, regions, stream } from '../stores/regions-live.ts'
 import { Copyable } from './copyable.tsx'
+import { SignedOut } from './signed-out.tsx'
 
 /** What stands over an empty map: how to send trips, or the way to sign in. */
 export function RegionsNotice() {
-  if (stream.state.value === 'signed_out') return <SignedOut />
+  if (stream.state.value === 'signed_out')
+    return <SignedOut what="the regions" why="This Orrery shows its figures to people it knows." />
   regions.revision.value
   if (regions.known.value && regions.totals.length === 0) return <NoTrips />
   if (mapTrouble.value === '') return null
@@ -12,20 +14,6 @@ export function RegionsNotice() {
     <p class="map-trouble" role="status">
       No map of the regions: {mapTrouble.value} The ranking has them all.
     </p>
-  )
-}
-
-function SignedOut() {
-  return (
-    <section class="notice" aria-label="Signed out">
-      <h2>Sign in to see the regions</h2>
-      <p>This Orrery shows its figures to people it knows.</p>
-      <p>
-        <a class="button primary" href="/sign-in">
-          Sign in
-        </a>
-      </p>
-    </section>
   )
 }
 

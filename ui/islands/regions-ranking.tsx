@@ -1,7 +1,6 @@
 /** @jsxImportSource preact */
 import { useEffect, useRef } from 'preact/hooks'
 
-import { Icon } from '../icons.tsx'
 import { count } from '../stores/format.ts'
 import type { Ranked } from '../stores/ranking.ts'
 import { lateShare } from '../stores/region-figures.ts'
@@ -19,6 +18,7 @@ import {
   regionQuery,
   size,
 } from '../stores/regions-view.ts'
+import { SearchBox } from './search-box.tsx'
 
 /** What is compared, over which windows, and every region in order: the map in words. */
 export function RegionsRanking() {
@@ -28,7 +28,13 @@ export function RegionsRanking() {
         <MetricChoice />
         <SizeChoice />
       </div>
-      <Search />
+      <SearchBox
+        query={regionQuery}
+        placeholder="Search region"
+        label="Search a region by name or number"
+        controls="ranking"
+        lengthMax={100}
+      />
       <ListHead />
       <Rows />
     </section>
@@ -87,38 +93,6 @@ function SizeChoice() {
           </button>
         ))}
       </div>
-    </div>
-  )
-}
-
-function Search() {
-  return (
-    <div class="search">
-      <Icon name="search" />
-      <input
-        id="search"
-        type="search"
-        placeholder="Search region"
-        aria-label="Search a region by name or number"
-        aria-controls="ranking"
-        autocomplete="off"
-        spellcheck={false}
-        maxLength={100}
-        value={regionQuery.value}
-        onInput={(event) => (regionQuery.value = event.currentTarget.value)}
-      />
-      {regionQuery.value === '' ? (
-        <kbd aria-hidden="true">/</kbd>
-      ) : (
-        <button
-          type="button"
-          class="search-clear"
-          aria-label="Clear the search"
-          onClick={() => (regionQuery.value = '')}
-        >
-          <Icon name="close" />
-        </button>
-      )}
     </div>
   )
 }

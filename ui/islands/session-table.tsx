@@ -2,7 +2,6 @@
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 
-import { Icon } from '../icons.tsx'
 import { beat } from '../stores/beat.ts'
 import type { Vehicle } from '../stores/fleet.ts'
 import {
@@ -17,6 +16,7 @@ import {
 import { listed } from '../stores/list.ts'
 import { fleet } from '../stores/live.ts'
 import { active, query, reveal, selected, statuses, toggleStatus } from '../stores/view.ts'
+import { SearchBox } from './search-box.tsx'
 
 const ROW_PX = 56
 const SPARE_ROWS = 4
@@ -25,45 +25,17 @@ const SPARE_ROWS = 4
 export function SessionTable() {
   return (
     <section class="fleet" aria-label="Vehicles">
-      <Search />
+      <SearchBox
+        query={query}
+        placeholder="Search vehicle, order, session"
+        label="Search vehicle, order or session"
+        controls="vehicles"
+        lengthMax={200}
+        onChange={() => (active.value = 0)}
+      />
       <Chips />
       <Rows />
     </section>
-  )
-}
-
-function Search() {
-  return (
-    <div class="search">
-      <Icon name="search" />
-      <input
-        id="search"
-        type="search"
-        placeholder="Search vehicle, order, session"
-        aria-label="Search vehicle, order or session"
-        aria-controls="vehicles"
-        autocomplete="off"
-        spellcheck={false}
-        maxLength={200}
-        value={query.value}
-        onInput={(event) => {
-          query.value = event.currentTarget.value
-          active.value = 0
-        }}
-      />
-      {query.value === '' ? (
-        <kbd aria-hidden="true">/</kbd>
-      ) : (
-        <button
-          type="button"
-          class="search-clear"
-          aria-label="Clear the search"
-          onClick={() => (query.value = '')}
-        >
-          <Icon name="close" />
-        </button>
-      )}
-    </div>
   )
 }
 
