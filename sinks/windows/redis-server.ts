@@ -35,7 +35,7 @@ export class RedisServer {
         '--save',
         '',
       ],
-      ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--loglevel', 'warning', ...more],
+      ...['--appendonly', 'yes', '--appendfsync', 'always', '--loglevel', 'warning', ...more],
     ]
     const output = { stdin: 'ignore', stdout: 'ignore', stderr: 'inherit' } as const
     this.#server = Bun.spawn([REDIS_SERVER, ...settings], output)
