@@ -16,26 +16,8 @@ export type ConfigOutcome =
 type Environment = Readonly<Record<string, string | undefined>>
 type Flags = Readonly<Partial<Record<SettingName, string>>>
 
-const EMBEDDED_ONLY = 'this version runs embedded only; unset it'
-
-/** Names of the scaled-out profile and of the systems replaced: refused, never silently ignored. */
+/** Names of the systems replaced that mean nothing here: refused, never silently ignored. */
 const RESERVED: ReadonlyMap<string, string> = new Map([
-  ...[
-    'KAFKA_BOOTSTRAP_SERVERS',
-    'KAFKA_TOPIC',
-    'KAFKA_CONSUMER_GROUP',
-    'CLICKHOUSE_HOST',
-    'CLICKHOUSE_PORT',
-    'CLICKHOUSE_USER',
-    'CLICKHOUSE_PASSWORD',
-    'ICEBERG_REST_URL',
-    'ICEBERG_WAREHOUSE',
-    'MINIO_ENDPOINT',
-    'MINIO_ACCESS_KEY',
-    'MINIO_SECRET_KEY',
-    'ROLES',
-    'UPSTREAM_URL',
-  ].map((name): [string, string] => [name, EMBEDDED_ONLY]),
   ['JWT_SECRET', 'browser sessions are random tokens here, nothing is signed; unset it'],
 ])
 

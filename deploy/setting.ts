@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /** What a person must know of a setting beside its name. */
 export type SettingMeta = Readonly<{
-  group: 'General' | 'Gateway' | 'Journal' | 'Actors' | 'Regions' | 'Sinks'
+  group: 'General' | 'Gateway' | 'Journal' | 'Actors' | 'Regions' | 'Sinks' | 'Scaled out'
   /** Of the value: bytes, ms, rows, … */
   unit: string
   /** Which values are taken, in words. */

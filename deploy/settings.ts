@@ -1,10 +1,11 @@
 import { z } from 'zod'
 
 import { gatewaySettings } from './settings-gateway.ts'
+import { scaledSettings } from './settings-scaled.ts'
 import { storeSettings } from './settings-stores.ts'
 
 /** Every setting, named, bounded and explained in one place each. The README's table is made from it. */
-export const settings = { ...gatewaySettings, ...storeSettings } as const
+export const settings = { ...gatewaySettings, ...storeSettings, ...scaledSettings } as const
 
 /** The one schema of the configuration. */
 export const configSchema = z.object(settings)

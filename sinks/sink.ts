@@ -35,8 +35,19 @@ export interface Sink<Row> {
 
 /** The one error that `write` throws on purpose. */
 export class SinkError extends OrreryError {
-  override readonly name = 'SinkError'
+  override readonly name: string = 'SinkError'
   constructor(message: string, options: { retriable: boolean; cause?: unknown }) {
     super('sink', message, options)
+  }
+}
+
+/**
+ * The store refuses this writer: another one has claimed the partition, or has written some of the range. No try of the
+ * same batch can succeed; whoever still has the partition opens it anew.
+ */
+export class SinkFenced extends SinkError {
+  override readonly name = 'SinkFenced'
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, { retriable: false, ...options })
   }
 }

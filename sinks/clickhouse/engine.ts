@@ -27,8 +27,17 @@ export type Column = Readonly<{
   nullCount: number
 }>
 
+/** Which claim of which partition an insert belongs to. */
+export type WriterEpoch = Readonly<{ partition: number; epoch: number }>
+
 /** Rows for one table. The same `token` written twice is stored once, within the table's window. */
-export type Insert = Readonly<{ table: string; columns: readonly Column[]; token: string }>
+export type Insert = Readonly<{
+  table: string
+  columns: readonly Column[]
+  token: string
+  /** Refused as a whole when a later claim of the partition is in `sink_epochs`; only where several processes write. */
+  writer?: WriterEpoch
+}>
 
 /** The one port to ClickHouse that the engine in the process and a server share. */
 export interface ClickHouse {
