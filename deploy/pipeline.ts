@@ -5,22 +5,14 @@ import { systemClock } from '../actors/kernel/clock.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
-import { sessionBehavior } from '../actors/session/behavior.ts'
-import { PINGS } from '../actors/session/frames.ts'
 import type { SessionState } from '../actors/session/state.ts'
 import { BRONZE_TRIPS_VIEW, ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
 import { openChdb } from '../sinks/clickhouse/chdb-engine.ts'
 import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
-import { ClickHouseHistory } from '../sinks/clickhouse/history.ts'
-import { ClickHouseSink } from '../sinks/clickhouse/sink.ts'
 import { bronzeLocation } from '../sinks/iceberg/bronze-table.ts'
-import { WorkerIcebergSink } from '../sinks/iceberg/worker-sink.ts'
-import { joinedHistory } from '../sinks/joined-history.ts'
 import { MetricsBoard } from '../sinks/metrics/board.ts'
-import { MemoryMetricsStore } from '../sinks/metrics/memory-store.ts'
-import { MetricsSink } from '../sinks/metrics/sink.ts'
-import { bronzeLimits, silverLimits } from './batches.ts'
 import type { Config } from './settings.ts'
+import { sessionsShape } from './shapes.ts'
 import { shutStdin } from './stdin.ts'
 import { openStream, type Stream } from './stream.ts'
 import { openTrips, type TripsStream } from './trips.ts'
@@ -97,26 +89,12 @@ async function openSessions(
   board: MetricsBoard,
 ): Promise<Stream<SessionState, Ping>> {
   const warehouse = await realpath(join(config.dataDir, 'bronze'))
-  const clock = systemClock
   return openStream({
     ...{ config, log, telemetry, listen, overloaded },
     partition: SESSIONS_PARTITION,
     journalDirectory: 'journal',
     statesPath: 'state.db',
-    frames: PINGS,
-    behavior: sessionBehavior({
-      silentAfterMs: config.sessionSilentMs,
-      overdueAfterMs: config.sessionOverdueMs,
-    }),
-    idOf: (ping) => ping.sessionId,
-    sinks: async (states) => ({
-      bronze: new WorkerIcebergSink({ ...{ warehouse, clock, log }, limits: bronzeLimits(config) }),
-      silver: new ClickHouseSink(engine, silverLimits(config)),
-      metrics: new MetricsSink({ store: new MemoryMetricsStore(states), board, clock }),
-    }),
-    history: (silver) => joinedHistory(new ClickHouseHistory(engine), silver),
-    inlet: (partition) => ({ inlet: partition }),
-    putAway: true,
+    shape: sessionsShape({ config, log, engine, warehouse }, board),
   })
 }
 

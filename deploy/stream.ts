@@ -1,28 +1,20 @@
 import { join } from 'node:path'
 
-import type { Behavior } from '../actors/kernel/behavior.ts'
-import { Checkpoint, readNote } from '../actors/kernel/checkpoint.ts'
 import { systemClock } from '../actors/kernel/clock.ts'
-import { Directory } from '../actors/kernel/directory.ts'
+import type { Directory } from '../actors/kernel/directory.ts'
 import { systemDisk } from '../actors/kernel/disk.ts'
-import type { FrameKind } from '../actors/kernel/entries.ts'
-import { messageOf } from '../actors/kernel/errors.ts'
-import { type Inlet, Intake } from '../actors/kernel/intake.ts'
-import { Partition } from '../actors/kernel/partition.ts'
-import { planRecovery } from '../actors/kernel/recover.ts'
+import { Intake } from '../actors/kernel/intake.ts'
+import type { Partition } from '../actors/kernel/partition.ts'
 import { Replay } from '../actors/kernel/replay.ts'
 import { SegmentJournal } from '../actors/kernel/segment-journal.ts'
 import { SqliteStateStore } from '../actors/kernel/sqlite-state-store.ts'
-import { Sweep } from '../actors/kernel/sweep.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact, FrameFact } from '../actors/model/fact.ts'
-import type { History, HistoryPage } from '../actors/model/history.ts'
-import { SinkActor } from '../sinks/sink-actor.ts'
-import type { Sink } from '../sinks/sink.ts'
+import type { HistoryPage } from '../actors/model/history.ts'
+import type { SinkActor } from '../sinks/sink-actor.ts'
 import type { Config } from './settings.ts'
-import { derivedTarget, receivedTarget } from './targets.ts'
+import { EndSteps, openCore, type StreamCore, type StreamShape } from './stream-core.ts'
 import { Upkeep } from './upkeep.ts'
-import { within } from './within.ts'
 
 /** Committed messages that may wait for their turn: a second or two at full load. */
 const BACKLOG_MAX = 100_000
@@ -30,18 +22,7 @@ const BACKLOG_MAX = 100_000
 const PER_TURN_MAX = 10_000
 const RETRY_AFTER_MS = 1_000
 
-/** Where a stream's messages go in, and what waits for them. */
-export type StreamInlet<Message> = Inlet<Message> &
-  Readonly<{ handled(offset: number): Promise<void> }>
-
-/** The three places that a stream's facts end in. */
-export type StreamSinks = Readonly<{
-  bronze: Sink<FrameFact>
-  silver: Sink<Fact>
-  metrics: Sink<Fact>
-}>
-
-/** What makes a stream: its messages, its actors, its stores. */
+/** What an embedded stream is opened with. */
 export type StreamOptions<State, Message, Arrival, Page> = Readonly<{
   config: Config
   log: Log
@@ -50,19 +31,7 @@ export type StreamOptions<State, Message, Arrival, Page> = Readonly<{
   /** Folder of its journal, and file of its actors' states. */
   journalDirectory: string
   statesPath: string
-  frames: FrameKind<Message>
-  behavior: Behavior<State, Arrival, Page>
-  idOf: (arrival: Arrival) => string
-  /** Made once the states can be read: some of them keep their marks there. */
-  sinks: (states: SqliteStateStore) => Promise<StreamSinks>
-  history: (silver: SinkActor<Fact>) => History<Page>
-  /** What stands before the actors: how messages become what they take, and what a checkpoint must note of it. */
-  inlet: (
-    partition: Partition<State, Arrival, Page>,
-    note: string,
-  ) => Readonly<{ inlet: StreamInlet<Message>; note?: (offset: number) => string }>
-  /** Actors that are idle, or too many, are put away and have timers; else all are awake, always. */
-  putAway: boolean
+  shape: StreamShape<State, Message, Arrival, Page>
   listen: (fact: Fact) => void
   overloaded: () => string | null
 }>
@@ -93,28 +62,11 @@ export type Stream<State, Message, Arrival = Message, Page = HistoryPage> = Read
 export async function openStream<State, Message, Arrival, Page>(
   options: StreamOptions<State, Message, Arrival, Page>,
 ): Promise<Stream<State, Message, Arrival, Page>> {
-  const { config, log, telemetry, behavior } = options
-  const stores = await openStores(options)
-  const { journal, states, bronze, silver, metrics } = stores
-  const [received, ...derived] = [await bronze.open(), await silver.open(), await metrics.open()]
-  const acknowledged = { received, derived: Math.min(...derived) }
-  const plan = await planRecovery(states, acknowledged)
-  const directory = new Directory(behavior, states, { clock: systemClock, telemetry })
-  const shared = { behavior, directory, clock: systemClock, log, telemetry }
-  const partition = new Partition<State, Arrival, Page>(
-    {
-      ...shared,
-      partition: options.partition,
-      idOf: options.idOf,
-      history: options.history(silver),
-      received: receivedTarget(bronze),
-      derived: derivedTarget(silver, metrics, options.listen),
-      limits: { turnsPerSliceMax: 500, mailboxMax: 10_000, awakeMax: config.actorsAwakeMax },
-    },
-    plan.replayFrom - 1,
-  )
-  const { inlet, note } = options.inlet(partition, readNote(states))
-  const { frames, overloaded } = options
+  const { config, log, telemetry, shape, overloaded } = options
+  const { journal, states } = await openFiles(options)
+  const core = await openCore({ ...options, states })
+  const { partition, inlet, plan, silver, metrics, bronze, directory } = core
+  const { frames } = shape
   const replay = new Replay<Message>(
     { journal, partition: inlet, frames, clock: systemClock, log },
     plan,
@@ -132,34 +84,14 @@ export async function openStream<State, Message, Arrival, Page>(
   }
   const ports = { journal, partition: replay, frames, clock: systemClock, telemetry }
   const intake = new Intake<Message>({ ...ports, limits, overloaded })
-  // Who is never put away hears of every tide: nobody may be asleep.
-  if (!options.putAway)
-    for (const stored of states.live()) directory.get(directory.idOf(stored.key))
 
   let recovered = false
-  const sweep = options.putAway
-    ? new Sweep<State, Arrival, Page>({
-        ...shared,
-        store: states,
-        // A timer's message goes to the end of the journal: it must not overtake what is still replayed.
-        fire: (key, timer) => recovered && intake.fireTimer(key, timer, () => sweep?.fired(key)),
-        madeRoom: () => partition.wake(),
-        limits: {
-          awakeMax: config.actorsAwakeMax,
-          idleMs: config.actorIdleMs,
-          cellsPerStepMax: 5_000,
-          everyMs: 1_000,
-        },
-      })
-    : null
-  const checkpoint = new Checkpoint<State, Arrival, Page>({
-    ...shared,
-    ...(note ? { note } : {}),
-    store: states,
-    handledThrough: () => partition.handledThrough,
-    acknowledged: (offset) => untilAcknowledged([silver, metrics], offset),
-  })
-  const parts = { ...stores, directory, partition, replay, intake }
+  // A timer's message goes to the end of the journal: it must not overtake what is still replayed.
+  const sweep = core.sweepBy(
+    (key, timer, settled) => recovered && intake.fireTimer(key, timer, settled),
+  )
+  const checkpoint = core.checkpointWith(core.note)
+  const parts = { journal, states, bronze, silver, metrics, directory, partition, replay, intake }
   const upkeep = new Upkeep({ ...parts, checkpoint, config, clock: systemClock, log })
   let replayed: Promise<unknown> = Promise.resolve()
   return {
@@ -178,58 +110,36 @@ export async function openStream<State, Message, Arrival, Page>(
       const sinks = which === 'silver' ? [silver] : [bronze, silver, metrics]
       await Promise.all(sinks.map((sink) => sink.flush()))
     },
-    stop: (endMs) => stop({ ...parts, replayed, sweep, upkeep, log }, endMs),
+    stop: (endMs) => stop({ ...parts, core, replayed, sweep, upkeep, log }, endMs),
   }
 }
 
-async function openStores<State, Message, Arrival, Page>({
+async function openFiles<State, Message, Arrival, Page>({
   config,
   log,
   telemetry,
   partition,
-  ...options
+  journalDirectory,
+  statesPath,
 }: StreamOptions<State, Message, Arrival, Page>) {
-  const clock = systemClock
   const journal = await SegmentJournal.open({
-    directory: join(config.dataDir, options.journalDirectory),
+    directory: join(config.dataDir, journalDirectory),
     partition,
-    ...{ clock, log, telemetry, disk: systemDisk },
+    ...{ clock: systemClock, log, telemetry, disk: systemDisk },
     segmentBytesMax: config.journalSegmentBytes,
     waitingBytesMax: config.journalWaitingBytesMax,
   })
-  const states = await SqliteStateStore.open({
-    path: join(config.dataDir, options.statesPath),
-    log,
-  })
-  const sinks = await options.sinks(states)
-  const actorOf = <Row>(sink: Sink<Row>): SinkActor<Row> =>
-    new SinkActor<Row>({ sink, partition, clock, random: Math.random, log, telemetry })
-  const [bronze, silver] = [actorOf(sinks.bronze), actorOf(sinks.silver)]
-  return { journal, states, bronze, silver, metrics: actorOf(sinks.metrics) }
-}
-
-function untilAcknowledged(sinks: readonly SinkActor<Fact>[], offset: number): Promise<void> {
-  const one = (sink: SinkActor<Fact>): Promise<void> =>
-    new Promise((resolve) => {
-      if (sink.acknowledged >= offset) return resolve()
-      const forget = sink.onAcknowledged((acknowledged) => {
-        if (acknowledged < offset) return
-        forget()
-        resolve()
-      })
-    })
-  return Promise.all(sinks.map(one)).then(() => {})
+  const states = await SqliteStateStore.open({ path: join(config.dataDir, statesPath), log })
+  return { journal, states }
 }
 
 type StopParts = Readonly<{
   journal: SegmentJournal
   states: SqliteStateStore
+  core: Pick<StreamCore<never, never>, 'bronze' | 'silver' | 'metrics'>
   partition: Readonly<{ idle(): Promise<void>; halt(): void }>
   replay: Readonly<{ stop(): boolean }>
   intake: Readonly<{ stop(): void }>
-  bronze: SinkActor<FrameFact>
-  silver: SinkActor<Fact>
-  metrics: SinkActor<Fact>
   replayed: Promise<unknown>
   sweep: Readonly<{ stop(): Promise<void> }> | null
   upkeep: Readonly<{ finish(): Promise<void>; halt(): void }>
@@ -238,33 +148,24 @@ type StopParts = Readonly<{
 
 /** In order: nothing new, everything journaled handled, everything handled stored, and the states last. */
 async function stop(parts: StopParts, endMs: number): Promise<readonly string[]> {
-  const { intake, replay, replayed, journal, partition, sweep, upkeep, states } = parts
-  const { bronze, silver, metrics } = parts
-  const leftMs = (): number => Math.max(0, endMs - systemClock.monotonicMs())
-  const unflushed: string[] = []
-  const step = async (name: string, work: () => Promise<unknown>): Promise<void> => {
-    const done = await within(work(), leftMs()).catch((cause: unknown) => {
-      parts.log.error({ step: name, error: messageOf(cause) }, 'stop: a step failed')
-      return false
-    })
-    if (!done) unflushed.push(name)
-  }
+  const { intake, replay, replayed, journal, partition, sweep, upkeep, states, core } = parts
+  const steps = new EndSteps(endMs, parts.log)
   intake.stop()
   const isBehind = replay.stop()
-  await step('replay', () => replayed)
-  await step('journal', () => journal.close())
+  await steps.take('replay', () => replayed)
+  await steps.take('journal', () => journal.close())
   // The last turns may wake actors: they too need others to be put away.
-  await step('actors', () => partition.idle())
-  await step('sweep', async () => sweep?.stop())
-  const sinks = [bronze, silver, metrics] as const
-  await Promise.all(sinks.map((sink) => step(sink.name, () => sink.flush())))
+  await steps.take('actors', () => partition.idle())
+  await steps.take('sweep', async () => sweep?.stop())
+  const sinks = [core.bronze, core.silver, core.metrics] as const
+  await Promise.all(sinks.map((sink) => steps.take(sink.name, () => sink.flush())))
   // A checkpoint waits for the sinks: without them there is none, and the next start replays.
-  if (unflushed.length === 0) await step('checkpoint', () => upkeep.finish())
+  if (steps.unflushed.length === 0) await steps.take('checkpoint', () => upkeep.finish())
   else upkeep.halt()
   // With turns left over: their facts would find the sinks closed.
   partition.halt()
   await Promise.all(sinks.map((sink) => sink.close(0)))
-  await step('states', () => states.close())
+  await steps.take('states', () => states.close())
   // What was handled is in a checkpoint; what comes after it is on disk.
-  return isBehind ? [...unflushed, 'replay'] : unflushed
+  return isBehind ? [...steps.unflushed, 'replay'] : steps.unflushed
 }

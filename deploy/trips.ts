@@ -7,21 +7,14 @@ import { type Fact, TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
 import type { TripsPage } from '../actors/model/history.ts'
 import type { Trip } from '../actors/model/trip.ts'
 import type { TripArrival } from '../actors/region/arrival.ts'
-import { regionBehavior } from '../actors/region/behavior.ts'
-import { TRIPS } from '../actors/region/frames.ts'
 import type { RegionState } from '../actors/region/state.ts'
-import { TideInlet } from '../actors/region/tide-inlet.ts'
 import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
-import { ClickHouseSink } from '../sinks/clickhouse/sink.ts'
-import { ClickHouseTripHistory } from '../sinks/clickhouse/trip-history.ts'
-import { WorkerIcebergSink } from '../sinks/iceberg/worker-sink.ts'
-import { joinedTripHistory } from '../sinks/joined-history.ts'
 import { WindowsCopy } from '../sinks/windows/copy.ts'
 import { MemoryWindowStore } from '../sinks/windows/memory-store.ts'
 import { RedisWindowStore } from '../sinks/windows/redis-store.ts'
 import { WindowsSink } from '../sinks/windows/sink.ts'
-import { bronzeLimits, silverLimits } from './batches.ts'
 import type { Config } from './settings.ts'
+import { tripsShape } from './shapes.ts'
 import { openStream, type Stream } from './stream.ts'
 
 /** The one partition of trips in the embedded profile. */
@@ -58,26 +51,12 @@ export async function openTrips(options: TripsOptions): Promise<TripsStream> {
     partition: TRIPS_PARTITION,
     journalDirectory: join('trips', 'journal'),
     statesPath: join('trips', 'state.db'),
-    frames: TRIPS,
-    behavior: regionBehavior({ allowedLatenessMs: config.allowedLatenessMs }),
-    idOf: ({ trip }) => String(trip.regionId),
-    sinks: async (states) => {
+    shape: tripsShape({ config, log, engine, warehouse }, (states) => {
       held.windows = new MemoryWindowStore(states, { clock, ttlMs: config.windowsTtlS * 1_000 })
       if (config.redisUrl !== '') held.redis = openRedis(config)
       held.sink = windowsSink(held.windows, held.redis, log)
-      const bronze = { ...{ warehouse, clock, log }, table: 'trips' } as const
-      return {
-        bronze: new WorkerIcebergSink({ ...bronze, limits: bronzeLimits(config) }),
-        silver: new ClickHouseSink(engine, silverLimits(config)),
-        metrics: held.sink,
-      }
-    },
-    history: (silver) => joinedTripHistory(new ClickHouseTripHistory(engine), silver),
-    inlet: (partition, note) => {
-      const inlet = new TideInlet(partition, note, config.watermarkDelayMs)
-      return { inlet, note: (offset) => inlet.noteAt(offset) }
-    },
-    putAway: false,
+      return held.sink
+    }),
   })
   const { windows, sink } = held
   if (!windows || !sink) throw new TypeError('a stream opens its sinks')

@@ -2,10 +2,16 @@ import type { Clock, Random } from '../actors/kernel/clock.ts'
 import { messageOf } from '../actors/kernel/errors.ts'
 import type { Trigger } from './batcher.ts'
 import { type Backoff, retry, type Verdict } from './retry.ts'
-import { type Batch, type Sink, SinkError } from './sink.ts'
+import { type Batch, type Sink, SinkError, SinkFenced } from './sink.ts'
 
 /** Why the last try of a batch failed, and whether trying again may help by itself. */
-export type Failure = Readonly<{ message: string; retriable: boolean; attempts: number }>
+export type Failure = Readonly<{
+  message: string
+  retriable: boolean
+  attempts: number
+  /** The store refuses this writer: no try of the batch can succeed. */
+  fenced?: true
+}>
 
 /** What is known of a batch beside its rows, for bounds and metrics. */
 export type About = Readonly<{
@@ -23,6 +29,8 @@ export type FlightContext<Row> = Readonly<{
   backoff: Backoff
   /** A write that takes longer is aborted: its outcome is unknown, and the same batch goes again. */
   writeMsMax: number
+  /** Whoever is refused for good is told so, and tries no more. */
+  endsFenced: boolean
   onTry(tookMs: number): void
   onFailure(failure: Failure): void
 }>
@@ -97,6 +105,7 @@ export class Flight<Row> {
     if (this.#stop.signal.aborted) return 'stop'
     this.#attempts++
     this.#failed(thrown)
+    if (this.failure?.fenced && this.#context.endsFenced) return 'stop'
     return this.failure?.retriable === false ? 'slowly' : 'again'
   }
 
@@ -112,5 +121,6 @@ function describe(thrown: unknown): Omit<Failure, 'attempts'> {
   return {
     message: messageOf(thrown),
     retriable: thrown instanceof SinkError && thrown.retriable,
+    ...(thrown instanceof SinkFenced ? { fenced: true } : {}),
   }
 }

@@ -17,6 +17,8 @@ export type FlightsOptions<Row> = Readonly<{
   backoff: Backoff
   writeMsMax: number
   failureLogMs: number
+  /** Hears that the store refuses this writer for good; without it such a batch is tried again, seldom. */
+  onFenced?: (message: string) => void
   /** After a batch was written; with the offset up to which all are, or null when an earlier one is not. */
   onLanded(acknowledged: number | null): void
 }>
@@ -81,6 +83,7 @@ export class Flights<Row> {
       random,
       backoff,
       writeMsMax,
+      endsFenced: this.#options.onFenced !== undefined,
       onTry: (tookMs) => telemetry.writeMs.observe(tookMs),
       onFailure: (failure) => this.#report(batch, failure),
     })
@@ -124,6 +127,7 @@ export class Flights<Row> {
     const { sink, partition, clock, log, telemetry, failureLogMs } = this.#options
     telemetry.failures.add()
     const { message: error, attempts, retriable } = failure
+    if (failure.fenced) this.#options.onFenced?.(error)
     const nowMs = clock.monotonicMs()
     const logged = this.#logged
     if (logged?.retriable === retriable && nowMs - logged.atMs < failureLogMs) return

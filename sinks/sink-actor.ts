@@ -19,6 +19,8 @@ export type SinkActorOptions<Row> = Readonly<{
   log: Log
   telemetry: Telemetry
   bounds?: Partial<SinkBounds>
+  /** Hears that the store refuses this writer for good (SinkFenced): its batch is not tried again. */
+  fenced?: (message: string) => void
 }>
 
 /** A sink's state as `/health` shows it. */
@@ -71,7 +73,8 @@ export class SinkActor<Row> {
     const onLanded = (acknowledged: number | null): void => this.#landed(acknowledged)
     const paced = { backoff, writeMsMax, failureLogMs }
     const parts = { sink, partition, clock, random, log, telemetry, onLanded }
-    this.#flights = new Flights({ ...parts, ...paced })
+    const { fenced } = options
+    this.#flights = new Flights({ ...parts, ...paced, ...(fenced ? { onFenced: fenced } : {}) })
   }
 
   /** Prepares the store; the offset up to which it has everything. Tries again, for `openMsMax`, what may pass. */
