@@ -10,7 +10,7 @@ let proxy: ChaosProxy
 /** Sockets on the server's side, in the order of their coming. */
 let taken: Socket[] = []
 let opened: Socket[] = []
-let answer = (socket: Socket, bytes: Buffer): void => void socket.write(bytes)
+let answer = (socket: Socket, bytes: Uint8Array | string): void => void socket.write(bytes)
 
 beforeEach(async () => {
   taken = []
@@ -36,13 +36,13 @@ afterEach(async () => {
 async function dial(through = proxy) {
   const socket = connect({ host: '127.0.0.1', port: through.port })
   opened.push(socket)
-  const heard: Buffer[] = []
+  const heard: Uint8Array[] = []
   const state = { heard, ended: false }
   const waiting = new Set<() => void>()
   const tell = (): void => waiting.forEach((look) => look())
   socket.on('error', () => {})
   socket.on('data', (bytes) => {
-    heard.push(bytes)
+    heard.push(Buffer.from(bytes))
     tell()
   })
   socket.on('close', () => {
@@ -99,7 +99,7 @@ test('a silent line passes nothing on and tells nobody of an end; mended, all of
   await using clear = await ChaosProxy.open({ target: () => port, clock: systemClock })
   const witness = await dial(clear)
   answer = (socket, bytes) => {
-    if (bytes.toString() === 'w') socket.write('w')
+    if (String(bytes) === 'w') socket.write('w')
     else heardByServer++
   }
   witness.socket.write('w')
