@@ -1,3 +1,4 @@
+import type { Reason } from './adapters-reasons.ts'
 import { camelCase, type Origin, settingNames } from './config.ts'
 import { settingMeta } from './setting.ts'
 import { type Config, configSchema, type SettingName, settings } from './settings.ts'
@@ -45,7 +46,7 @@ export function effectiveSettings(
 /** The table that `--config` prints, for a terminal. */
 export function configText(rows: readonly Effective[]): string {
   const shown = (value: string | number): string => (value === '' ? '–' : String(value))
-  const lines = [
+  return aligned([
     ['setting', 'value', 'unit', 'default', 'limit', 'from'],
     ...rows.map((row) => [
       row.name,
@@ -55,7 +56,19 @@ export function configText(rows: readonly Effective[]): string {
       row.limit,
       row.from,
     ]),
-  ]
+  ])
+}
+
+/** What stands behind each port, for a terminal. */
+export function adaptersText(roles: Iterable<string>, reasons: readonly Reason[]): string {
+  return aligned([
+    ['port', 'adapter', 'because'],
+    ...reasons.map(({ port, adapter, because }) => [port, adapter, because]),
+    ['roles', [...roles].join(', '), 'ROLES'],
+  ])
+}
+
+function aligned(lines: readonly (readonly string[])[]): string {
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => width(line[column]))))
   return lines
     .map((line) => line.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)).join('  '))

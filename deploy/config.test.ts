@@ -63,9 +63,16 @@ describe('refusing', () => {
     expect(message).not.toContain('hush')
   })
 
-  test('a variable of the scaled-out profile stops the start', () => {
-    expect(messageFor({ KAFKA_BOOTSTRAP_SERVERS: 'kafka:9092' })).toBe(
-      'KAFKA_BOOTSTRAP_SERVERS is set, but this version runs embedded only; unset it',
+  test('a variable of the systems replaced that means nothing here stops the start', () => {
+    expect(messageFor({ JWT_SECRET: 'x' })).toBe(
+      'JWT_SECRET is set, but browser sessions are random tokens here, nothing is signed; unset it',
+    )
+    expect(readConfig({ JWT_SECRET: '' }).ok).toBe(true)
+  })
+
+  test('settings that cannot stand together stop the start', () => {
+    expect(messageFor({ KAFKA_BOOTSTRAP_SERVERS: 'kafka:9092' })).toStartWith(
+      'with KAFKA_BOOTSTRAP_SERVERS clean tables are on a server: write CLICKHOUSE_HOST=',
     )
     expect(readConfig({ KAFKA_BOOTSTRAP_SERVERS: '' }).ok).toBe(true)
   })

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 
 import type { z } from 'zod'
 
+import { chooseAdapters } from './adapters.ts'
 import { settingMeta } from './setting.ts'
 import { type Config, configSchema, type SettingName, settings } from './settings.ts'
 
@@ -25,8 +26,8 @@ const RESERVED: ReadonlyMap<string, string> = new Map([
 export const settingNames = Object.keys(settings) as SettingName[]
 
 /**
- * Reads the settings: a flag goes before the environment, an empty variable counts as not set. The only
- * place that looks at the environment; everything else is handed its `Config`.
+ * Reads the settings: a flag goes before the environment, an empty variable counts as not set. Settings that cannot
+ * stand together are refused too. The only place that looks at the environment; everything else is handed its `Config`.
  */
 export function readConfig(environment: Environment, flags: Flags = {}): ConfigOutcome {
   const refused = refuseNames(environment)
@@ -45,8 +46,10 @@ export function readConfig(environment: Environment, flags: Flags = {}): ConfigO
   const parsed = configSchema.safeParse(given)
   if (!parsed.success) return { ok: false, message: describe(parsed.error.issues[0], given) }
   const entries = settingNames.map((name) => [camelCase(name), parsed.data[name]])
-  const config = Object.fromEntries(entries) as Config
-  return { ok: true, config: { ...config, dataDir: resolve(config.dataDir) }, origins }
+  const read = Object.fromEntries(entries) as Config
+  const config = { ...read, dataDir: resolve(read.dataDir) }
+  const chosen = chooseAdapters(config)
+  return chosen.ok ? { ok: true, config, origins } : chosen
 }
 
 /** `FRAME_BYTES_MAX` → `frameBytesMax`. */

@@ -28,7 +28,7 @@ export const START_HELP = `usage: bun run start [flags]
                       past are late from then on: give them a DATA_DIR of their own
   --port N            PORT for this run
   --data-dir FOLDER   DATA_DIR for this run
-  --config [--json]   print every setting, its value and where that came from; then end
+  --config [--json]   print every setting, where it came from, and what stands behind each port; then end
   --new-key NAME      make an ingest key, show it once and start (replaces the key of that name)
   --revoke-key NAME   forget an ingest key and start
   --new-password      make a new admin password, show it once and start

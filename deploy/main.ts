@@ -4,8 +4,9 @@ import { systemClock } from '../actors/kernel/clock.ts'
 import { messageOf } from '../actors/kernel/errors.ts'
 import { jsonLog, type Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import manifest from '../package.json' with { type: 'json' }
-import { configText, effectiveSettings } from './config-table.ts'
-import { readConfig } from './config.ts'
+import { adaptersOf } from './adapters.ts'
+import { adaptersText, configText, effectiveSettings } from './config-table.ts'
+import { type ConfigOutcome, readConfig } from './config.ts'
 import { openDataDir } from './data-dir.ts'
 import { readStartFlags, START_HELP, type StartFlags } from './flags.ts'
 import { portTrouble } from './port.ts'
@@ -37,11 +38,19 @@ export async function main(args: readonly string[], startOrrery: StartOrrery): P
   }
   const outcome = readConfig(process.env, given)
   if (!outcome.ok) return complain(outcome.message, EXIT_USAGE)
-  if (flags.config) {
-    const rows = effectiveSettings(outcome.config, outcome.origins)
-    return say(`${flags.json ? JSON.stringify(rows, null, 2) : configText(rows)}\n`)
-  }
+  if (flags.config) return say(configShown(outcome, flags.json))
   return run(outcome.config, flags, startOrrery)
+}
+
+/** Every setting and what follows from them, without secrets. */
+function configShown(
+  { config, origins }: Extract<ConfigOutcome, { ok: true }>,
+  asJson: boolean,
+): string {
+  const settings = effectiveSettings(config, origins)
+  const { roles, reasons } = adaptersOf(config)
+  if (!asJson) return `${configText(settings)}\n\n${adaptersText(roles, reasons)}\n`
+  return `${JSON.stringify({ settings, roles: [...roles], adapters: reasons }, null, 2)}\n`
 }
 
 async function run(config: Config, flags: StartFlags, startOrrery: StartOrrery): Promise<number> {

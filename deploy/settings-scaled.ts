@@ -128,7 +128,7 @@ export const scaledSettings = {
     default: 8_123,
     min: 1,
     max: 65_535,
-    about: 'its HTTP port, where the host is no URL',
+    about: 'its HTTP port, where the host names none; with https:// 8443 unless told',
   }),
   CLICKHOUSE_USER: text({
     group: SCALED,
@@ -232,6 +232,22 @@ export const scaledSettings = {
     limit: 'printable characters without spaces',
     about: 'secret key for S3',
     secret: true,
+  }),
+  AWS_ENDPOINT_URL: text({
+    group: SCALED,
+    unit: 'URL',
+    default: '',
+    pattern: /^https?:\/\/[^\s]{1,1024}$/,
+    limit: 'http(s)://host:port',
+    about: 'the same for the AWS tools; MINIO_ENDPOINT goes before it',
+  }),
+  AWS_REGION: text({
+    group: SCALED,
+    unit: 'name',
+    default: '',
+    pattern: WORD,
+    limit: 'printable characters without spaces',
+    about: 'region of the bucket; empty is us-east-1 with an endpoint, else what the AWS tools say',
   }),
 
   UPSTREAM_URL: text({

@@ -104,10 +104,14 @@ describe('what stands on the command line', () => {
     expect(out).toMatch(/^PORT +8123 .*flag$/m)
     expect(out).toMatch(/^LOG_LEVEL +warn .*environment$/m)
     expect(out).toMatch(/^VIEWERS +local .*default$/m)
+    expect(out).toMatch(/^silver +embedded ClickHouse +CLICKHOUSE_HOST is empty$/m)
     expect(out).not.toContain('secret')
     const json = await run('start.ts', ['--config', '--json'], settings)
-    const rows: { name: string }[] = JSON.parse(json.out)
-    expect(rows.map(({ name }) => name)).toEqual(settingNames)
+    const told: { settings: { name: string }[]; roles: string[]; adapters: { port: string }[] } =
+      JSON.parse(json.out)
+    expect(told.settings.map(({ name }) => name)).toEqual(settingNames)
+    expect(told.roles).toEqual(['gateway', 'worker', 'web'])
+    expect(told.adapters.map(({ port }) => port)).toContain('journal')
     expect(json.out).not.toContain('a-very-secret-key')
   })
 
@@ -117,7 +121,7 @@ describe('what stands on the command line', () => {
     [
       [],
       { UPSTREAM_URL: 'wss://x' },
-      'orrery: UPSTREAM_URL is set, but this version runs embedded only; unset it\n',
+      'orrery: UPSTREAM_URL makes an edge gateway: write ROLES=gateway with it\n',
     ],
   ])('%o with %o is one line and exit 2', async (args, settings, line) => {
     expect(await run('start.ts', args, settings)).toEqual({ out: '', err: line, code: 2 })
