@@ -7,7 +7,8 @@ import { stickyAssigner } from './assigner-protocol.ts'
 import type { KafkaClient } from './client.ts'
 import { isHopeless } from './hopeless.ts'
 import type { Ending, KafkaLog } from './log.ts'
-import { Tenure } from './tenure.ts'
+import { Pause } from './pause.ts'
+import { keyOf, Tenure } from './tenure.ts'
 
 /** A topic that workers share among them. */
 export type Subscription = Readonly<{
@@ -44,13 +45,16 @@ export type AssignmentsOptions = Readonly<{
 
 const SESSION_MS_MAX = 10_000
 const REVOKE_MS_MAX = 30_000
-const HEARTBEAT_MS = 1_000
 const RESTART_MS_AT_FIRST = 250
 const RESTART_MS_MAX = 5_000
-const FETCH_WAIT_MS = 200
-/** Of compressed bytes: zstd makes twenty times as many of them. */
-const FETCH_BYTES_MAX = 4 * 1024 * 1024
-const PARTITION_BYTES_MAX = 1024 * 1024
+const FETCHING = {
+  heartbeatInterval: 1_000,
+  maxWaitTimeInMs: 200,
+  // Of compressed bytes: zstd makes twenty times as many of them.
+  maxBytes: 4 * 1024 * 1024,
+  maxBytesPerPartition: 1024 * 1024,
+  allowAutoTopicCreation: false,
+}
 
 /**
  * The partitions that Kafka gives to this worker, each with its log. Kafka says who has what, and the stores, fenced,
@@ -62,16 +66,19 @@ export class Assignments {
   /** Ends of tenures that are over, by partition: the next one waits for it. */
   readonly #endings = new Map<string, Promise<void>>()
   #consumer: Consumer | null = null
-  #stopPause = (): void => {}
+  readonly #pause: Pause
   #memberId: string | null = null
   #generation = -1
   /** Tries to join since it was last in the group. */
   #joins = 0
   #heardMs = -Infinity
+  /** Who waits for the group's next word; one a partition at most. */
+  readonly #awaited: (() => void)[] = []
   #stopping: Promise<void> | null = null
 
   constructor(options: AssignmentsOptions) {
     this.#options = options
+    this.#pause = new Pause(options.clock)
   }
 
   /** Joins the group; partitions are assigned from then on. Rejects when Kafka is not there. */
@@ -95,28 +102,24 @@ export class Assignments {
   }
 
   #newConsumer(): Consumer {
-    const { client, groupId, sessionMsMax = SESSION_MS_MAX, clock } = this.#options
+    const { client, groupId, sessionMsMax = SESSION_MS_MAX } = this.#options
     const assigner = stickyAssigner(client.library, {
       joining: () => this.#joins++,
       owned: () => ({ generation: this.#generation, owned: this.#owned() }),
     })
+    const timing = { sessionTimeout: sessionMsMax, rebalanceTimeout: 2 * sessionMsMax }
     const consumer = client.consumer({
       groupId,
       partitionAssigners: [assigner],
-      sessionTimeout: sessionMsMax,
-      rebalanceTimeout: 2 * sessionMsMax,
-      heartbeatInterval: HEARTBEAT_MS,
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      maxBytes: FETCH_BYTES_MAX,
-      maxBytesPerPartition: PARTITION_BYTES_MAX,
-      allowAutoTopicCreation: false,
+      ...timing,
+      ...FETCHING,
     })
     const { GROUP_JOIN, HEARTBEAT, CRASH, START_BATCH_PROCESS } = consumer.events
     // In the same tick: what is fetched after it would begin at the wrong place.
     consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(consumer, payload))
     consumer.on(HEARTBEAT, ({ payload: { groupGenerationId } }) => {
       this.#generation = Number(groupGenerationId)
-      this.#heardMs = clock.monotonicMs()
+      this.#heard()
     })
     consumer.on(CRASH, ({ payload }) => this.#crashed(payload))
     consumer.on(START_BATCH_PROCESS, ({ payload }) => {
@@ -133,6 +136,25 @@ export class Assignments {
     return isHeard && log.ending === null && this.#tenure(log)?.log === log
   }
 
+  /**
+   * Ends a partition whose stores refuse this worker, and begins it anew if the group, asked again, still says that it
+   * is ours: without that a worker that was away would claim what another one has by now.
+   */
+  async reopen(log: KafkaLog): Promise<void> {
+    await new Promise<void>((resolve) => this.#awaited.push(resolve))
+    const tenure = this.#tenure(log)
+    const consumer = this.#consumer
+    const subscription = this.#options.subscriptions.find(({ topic }) => topic === log.topic)
+    if (this.#stopping || tenure?.log !== log || !consumer || !subscription) return
+    this.#end(tenure, 'fenced')
+    this.#begin(consumer, subscription, log.kafkaPartition)
+  }
+
+  #heard(): void {
+    this.#heardMs = this.#options.clock.monotonicMs()
+    for (const resolve of this.#awaited.splice(0)) resolve()
+  }
+
   /** Logs that are ours now. */
   get logs(): readonly KafkaLog[] {
     return [...this.#tenures.values()].flatMap(({ log }) => log ?? [])
@@ -145,7 +167,7 @@ export class Assignments {
   }
 
   async #stop(): Promise<void> {
-    this.#stopPause()
+    this.#pause.end()
     for (const tenure of this.#tenures.values()) this.#end(tenure, 'stopped')
     await Promise.all(this.#endings.values())
     await this.#consumer?.disconnect().catch((thrown: unknown) => {
@@ -157,13 +179,13 @@ export class Assignments {
     consumer: Consumer,
     payload: Readonly<{ memberId: string; memberAssignment: Readonly<Record<string, number[]>> }>,
   ): void {
-    const { clock, log } = this.#options
+    const { log } = this.#options
     const { memberId, memberAssignment } = payload
     // In a generation that it was not in, another worker may have had its partitions, and written.
     const isContinuous = memberId === this.#memberId && this.#joins === 1
     this.#joins = 0
     this.#memberId = memberId
-    this.#heardMs = clock.monotonicMs()
+    this.#heard()
     const given = new Set<string>()
     for (const [topic, partitions] of Object.entries(memberAssignment)) {
       for (const partition of partitions) given.add(keyOf({ topic, partition }))
@@ -249,15 +271,9 @@ export class Assignments {
 
   /** kafkajs gives up on a connection that was cut at the wrong moment; we do not. */
   async #startAgain(): Promise<void> {
-    const { clock, log } = this.#options
+    const { log } = this.#options
     for (let pauseMs = RESTART_MS_AT_FIRST; ; pauseMs = Math.min(pauseMs * 2, RESTART_MS_MAX)) {
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(pauseMs, resolve)
-        this.#stopPause = () => {
-          cancel()
-          resolve()
-        }
-      })
+      await this.#pause.wait(pauseMs)
       if (this.#stopping) return
       try {
         await this.start()
@@ -281,10 +297,4 @@ export class Assignments {
     }
     return owned
   }
-}
-
-function keyOf(
-  of: Readonly<{ topic: string } & ({ kafkaPartition: number } | { partition: number })>,
-): string {
-  return `${of.topic} ${'kafkaPartition' in of ? of.kafkaPartition : of.partition}`
 }

@@ -5,6 +5,7 @@ import { messageOf, OrreryError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/telemetry.ts'
 import type { Marks } from './client.ts'
 import { type Ending, type Fetching, KafkaLog } from './log.ts'
+import { Pause } from './pause.ts'
 
 export type TenureOptions = Readonly<{
   subscription: Readonly<{ topic: string; kind: 'pings' | 'trips'; partitionFirst: number }>
@@ -30,12 +31,13 @@ export class Tenure implements Fetching {
   #log: KafkaLog | null = null
   #ending: Ending | null = null
   #begun: Promise<void> = Promise.resolve()
-  #stopPause = (): void => {}
+  readonly #pause: Pause
 
   constructor(options: TenureOptions) {
     this.#options = options
     this.topic = options.subscription.topic
     this.partition = options.partition
+    this.#pause = new Pause(options.clock)
   }
 
   /** Null until the broker has said what the partition holds. */
@@ -68,7 +70,7 @@ export class Tenure implements Fetching {
   end(ending: Ending): Promise<void> {
     this.#ending = ending
     this.#log?.end(ending)
-    this.#stopPause()
+    this.#pause.end()
     const { clock, log, revokeMsMax, revoked } = this.#options
     const { promise: late, resolve } = Promise.withResolvers<'late'>()
     const cancel = clock.after(revokeMsMax, () => resolve('late'))
@@ -104,7 +106,7 @@ export class Tenure implements Fetching {
 
   /** Asked until it is answered: a broker that is away now comes back. Null when it is not wanted any more. */
   async #marks(): Promise<Marks | null> {
-    const { marks, clock, log } = this.#options
+    const { marks, log } = this.#options
     for (let pauseMs = PAUSE_MS_AT_FIRST; !this.#ending; pauseMs *= 2) {
       try {
         return await marks()
@@ -112,13 +114,7 @@ export class Tenure implements Fetching {
         const where = { topic: this.topic, partition: this.partition }
         log.warn({ ...where, error: messageOf(thrown) }, 'what a partition holds is not known yet')
       }
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(Math.min(pauseMs, PAUSE_MS_MAX), resolve)
-        this.#stopPause = () => {
-          cancel()
-          resolve()
-        }
-      })
+      await this.#pause.wait(Math.min(pauseMs, PAUSE_MS_MAX))
     }
     return null
   }
@@ -152,4 +148,11 @@ export class Tenure implements Fetching {
       this.#options.log.debug({ error: messageOf(thrown) }, 'the consumer does not run')
     }
   }
+}
+
+/** Names a partition among those of all topics. */
+export function keyOf(
+  of: Readonly<{ topic: string } & ({ kafkaPartition: number } | { partition: number })>,
+): string {
+  return `${of.topic} ${'kafkaPartition' in of ? of.kafkaPartition : of.partition}`
 }

@@ -7,6 +7,7 @@ import type { Log, Telemetry } from './telemetry.ts'
 
 const MARK = 'checkpoint'
 const FLOOR = 'floor'
+const BEGINNING = 'beginning'
 const STATES_PER_SAVE = 2_000
 /** Cells encoded before other work goes first: about a millisecond. */
 const CELLS_PER_SLICE = 250
@@ -28,6 +29,18 @@ export type CheckpointOptions<State, Message, Page = HistoryPage> = Readonly<{
 /** The offset of the newest checkpoint: replay starts behind it; −1 for none. */
 export function readCheckpoint(store: StateStore): number {
   return readOffset(store, MARK)
+}
+
+/** Says of an empty store that its log begins at `offset`: nothing before it is ever needed. */
+export async function beginAt(store: StateStore, offset: number): Promise<void> {
+  await store.saveMark(MARK, new TextEncoder().encode(String(offset - 1)))
+  await store.saveMark(BEGINNING, new TextEncoder().encode(String(offset)))
+}
+
+/** Where `beginAt` said that the log begins; null when it was never said. */
+export function readBeginning(store: StateStore): number | null {
+  const mark = store.loadMark(BEGINNING)
+  return mark ? Number(new TextDecoder().decode(mark)) : null
 }
 
 /** What was noted with the newest checkpoint; empty for none. */
