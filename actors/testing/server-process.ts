@@ -4,7 +4,6 @@ import { connect, createServer } from 'node:net'
 
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { OrreryError } from '../kernel/errors.ts'
-import type { ServiceName } from './services.ts'
 
 const TRY_EVERY_MS = 50
 const READY_MS_MAX = 60_000
@@ -19,7 +18,8 @@ const DIE_WITH_US = existsSync('/usr/bin/setpriv')
 
 /** How a server is started, and how it is known to serve. */
 export type ServerPlan = Readonly<{
-  service: ServiceName
+  /** What it is, for messages. */
+  service: string
   command: readonly string[]
   env: Readonly<Record<string, string>>
   cwd: string

@@ -20,6 +20,8 @@ export type Fault =
 export type TestServerOptions = Readonly<{
   /** The engine's directory, opened by this process. */
   directory: string
+  /** A free one when left out. */
+  port?: number
   user?: string
   password?: string
   tls?: Readonly<{ key: string; cert: string }>
@@ -76,7 +78,7 @@ export class ClickHouseTestServer {
   static async open(options: TestServerOptions): Promise<ClickHouseTestServer> {
     const statements = await TestStatements.open(options.directory)
     const server = options.tls ? createTlsServer(options.tls) : createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
     return new ClickHouseTestServer(server, statements, options)
   }
 

@@ -1,0 +1,20 @@
+import { ClickHouseTestServer } from '../../../sinks/clickhouse/server-testing.ts'
+
+/**
+ * ClickHouse's HTTP interface over the engine as a process of its own, to be killed, frozen and started again over its
+ * folder: `bun clickhouse-program.ts <folder> <port>`, the password in CLICKHOUSE_PASSWORD.
+ */
+const FORGET_MS = 1_000
+
+const [directory = '', port] = process.argv.slice(2)
+const server = await ClickHouseTestServer.open({
+  directory,
+  port: Number(port),
+  password: process.env.CLICKHOUSE_PASSWORD ?? '',
+})
+// Tests look at what it saw; nobody does here, and it would grow.
+const timer = setInterval(() => void server.seen.splice(0), FORGET_MS)
+process.once('SIGTERM', () => {
+  clearInterval(timer)
+  void server.close().then(() => process.exit(0))
+})
