@@ -1,4 +1,5 @@
 import type { DeadLetterFact, Fact, FrameFact, RetryFact } from '../model/fact.ts'
+import type { RelayStamp } from '../model/offer.ts'
 import type { Tide, TimerMessage } from './behavior.ts'
 
 /** Hears how many of an entry's messages were exact repeats, and how many were late. */
@@ -14,7 +15,13 @@ export interface FactTarget {
 }
 
 /** One committed entry of the journal, ready for the actors. */
-export type Delivery<Message> = Readonly<{ offset: number; count: number; receivedMs: number }> &
+export type Delivery<Message> = Readonly<{
+  offset: number
+  count: number
+  receivedMs: number
+  /** The place it has at the edge gateway that forwarded it. */
+  relay?: RelayStamp
+}> &
   (
     | Readonly<{
         kind: 'messages'

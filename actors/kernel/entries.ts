@@ -1,6 +1,6 @@
 import type { DeadLetter, DeadLetterFact, FrameFact, Retry, RetryFact } from '../model/fact.ts'
 import { frameValues } from '../model/frame.ts'
-import type { Offer } from '../model/offer.ts'
+import type { Offer, RelayStamp } from '../model/offer.ts'
 import type { Tide, TimerMessage } from './behavior.ts'
 import type { Delivery } from './delivery.ts'
 import { OrreryError } from './errors.ts'
@@ -47,6 +47,16 @@ export function flushEntry(source: string, receivedMs: number): JournalEntry {
   return { kind: 'flush', count: 1, receivedMs, source, payload: '' }
 }
 
+/** An entry that an edge gateway forwarded, and its place there, as one: what is on disk is known to be taken. */
+export function relayedEntry(entry: JournalEntry, relay: RelayStamp): JournalEntry {
+  const { sender, sequence } = relay
+  const head = `${JSON.stringify({ kind: entry.kind, sender, sequence })}\n`
+  const { payload } = entry
+  if (typeof payload === 'string') return { ...entry, kind: 'relayed', payload: head + payload }
+  const bytes = new Uint8Array(Buffer.concat([Buffer.from(head), payload]))
+  return { ...entry, kind: 'relayed', payload: bytes }
+}
+
 /** What a flush means; how far the stream has come is known to who hands it on. */
 export const FLUSH: Tide = { watermarkMs: -Infinity, flush: true }
 
@@ -71,6 +81,11 @@ export function deliveryOf<Message>(
       return { ...at, kind: 'fact', fact: deadLetterOf(record, partition) }
     case 'retry':
       return retried(record, partition, frames, skipActors)
+    case 'relayed': {
+      const { kind, body, ...relay } = relayedOf(payload)
+      const forwarded = { ...record, kind, payload: body }
+      return { ...deliveryOf(forwarded, partition, frames, skipActors), relay }
+    }
     case 'timer': {
       const { key, ...timer } = JSON.parse(decoder.decode(payload)) as TimerPayload
       return { ...at, kind: 'timer', key, timer, applied: null }
@@ -78,6 +93,18 @@ export function deliveryOf<Message>(
     case 'flush':
       return { ...at, kind: 'tide', tide: skipActors ? null : FLUSH, applied: null }
   }
+}
+
+type RelayedHead = RelayStamp & Pick<JournalRecord, 'kind'>
+
+function relayedOf(payload: Uint8Array): RelayedHead & Readonly<{ body: Uint8Array }> {
+  const headEnd = payload.indexOf(LINE_FEED)
+  const { kind, sender, sequence } = JSON.parse(
+    decoder.decode(payload.subarray(0, headEnd)),
+  ) as RelayedHead
+  // What is within is none of these: it would never end.
+  if (kind === 'relayed') throw new OrreryError('journal_corrupt', 'an entry was relayed twice')
+  return { kind, sender, sequence, body: payload.subarray(headEnd + 1) }
 }
 
 type TimerPayload = { key: string } & TimerMessage

@@ -1,5 +1,5 @@
 import type { DeadLetter, Retry } from '../model/fact.ts'
-import type { NotTaken, Offer, OfferOutcome } from '../model/offer.ts'
+import type { NotTaken, Offer, OfferOutcome, RelayStamp } from '../model/offer.ts'
 import type { TimerMessage } from './behavior.ts'
 import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery.ts'
@@ -10,10 +10,11 @@ import {
   flushEntry,
   type FrameKind,
   frameOf,
+  relayedEntry,
   retryEntry,
   timerEntry,
 } from './entries.ts'
-import type { AppendOutcome, Journal } from './journal.ts'
+import type { AppendOutcome, Journal, JournalEntry } from './journal.ts'
 import type { Histogram, Telemetry } from './telemetry.ts'
 
 /** Where committed entries go on to: the partition, or who stands before it. */
@@ -130,13 +131,18 @@ export class Intake<Message> {
   }
 
   /** Tells all actors that nothing more is expected for now; answered when they have heard. */
-  flush(source: string, receivedMs: number, done: (outcome: OfferOutcome) => void): void {
+  flush(
+    source: string,
+    receivedMs: number,
+    done: (outcome: OfferOutcome) => void,
+    relay?: RelayStamp,
+  ): void {
     const refusal = this.refusal()
     if (refusal) return done(refusal)
     const { journal, partition } = this.#options
-    const taken = journal.append(flushEntry(source, receivedMs), (outcome) => {
+    const taken = journal.append(stamped(flushEntry(source, receivedMs), relay), (outcome) => {
       if (!outcome.ok) return done(this.#failure(outcome))
-      const at = { offset: outcome.offset, count: 1, receivedMs }
+      const at = { offset: outcome.offset, count: 1, receivedMs, ...(relay ? { relay } : {}) }
       const applied = (): void => done({ ok: true, duplicates: null })
       partition.enqueue({ kind: 'tide', ...at, tide: FLUSH, applied })
     })
@@ -165,7 +171,12 @@ export class Intake<Message> {
       if (!outcome.ok || (worst.ok && outcome.duplicates !== null)) worst = outcome
       if (--open === 0) done(worst)
     }
-    for (const letter of offer.deadLetters) this.#offerDeadLetter(letter, one)
+    const { deadLetters, messages, relay } = offer
+    for (const [index, letter] of deadLetters.entries()) {
+      // Only with the last entry is all of a relayed offer there.
+      const isLast = messages.length === 0 && index === deadLetters.length - 1
+      this.#offerDeadLetter(letter, isLast ? relay : undefined, one)
+    }
     if (offer.messages.length > 0) this.#offerPings(offer, one)
   }
 
@@ -191,9 +202,13 @@ export class Intake<Message> {
     if (!taken) done(this.refusal() ?? this.#noRoom())
   }
 
-  #offerDeadLetter(letter: DeadLetter, done: (outcome: OfferOutcome) => void): void {
+  #offerDeadLetter(
+    letter: DeadLetter,
+    relay: RelayStamp | undefined,
+    done: (outcome: OfferOutcome) => void,
+  ): void {
     const { journal, partition } = this.#options
-    const taken = journal.append(deadLetterEntry(letter), (outcome) => {
+    const taken = journal.append(stamped(deadLetterEntry(letter), relay), (outcome) => {
       if (!outcome.ok) return done(this.#failure(outcome))
       this.#refused.add()
       const { offset } = outcome
@@ -210,6 +225,7 @@ export class Intake<Message> {
         offset,
         count: 1,
         receivedMs: letter.receivedMs,
+        ...(relay ? { relay } : {}),
       })
       done({ ok: true, duplicates: null })
     })
@@ -218,11 +234,11 @@ export class Intake<Message> {
 
   #offerPings(offer: Offer<Message>, done: (outcome: OfferOutcome) => void): void {
     const { journal, partition, clock, frames } = this.#options
-    const { source, receivedMs, messages, payload } = offer
+    const { source, receivedMs, messages, payload, relay } = offer
     const count = messages.length
     const offeredMs = clock.monotonicMs()
     const taken = journal.append(
-      { kind: frames.kind, count, receivedMs, source, payload },
+      stamped({ kind: frames.kind, count, receivedMs, source, payload }, relay),
       (outcome) => {
         if (!outcome.ok) return done(this.#failure(outcome))
         this.#accepted.value += count
@@ -243,6 +259,7 @@ export class Intake<Message> {
           offset,
           count,
           receivedMs,
+          ...(relay ? { relay } : {}),
         })
         if (!applied) done({ ok: true, duplicates: null })
       },
@@ -276,4 +293,8 @@ export class Intake<Message> {
     }
     this.#takenInTurn += pings
   }
+}
+
+function stamped(entry: JournalEntry, relay: RelayStamp | undefined): JournalEntry {
+  return relay ? relayedEntry(entry, relay) : entry
 }

@@ -125,8 +125,16 @@ function appending(get: () => Journal): void {
 
 function reading(get: () => Journal): void {
   test('an entry is read back as it was appended', async () => {
-    const kinds: EntryKind[] = ['pings', 'dead_letter', 'timer', 'trips', 'retry']
-    const sources = ['van', '', 'Ολύμπια 🚚', 'k'.repeat(255), 'van/retry']
+    const kinds: EntryKind[] = [
+      'pings',
+      'dead_letter',
+      'timer',
+      'trips',
+      'retry',
+      'flush',
+      'relayed',
+    ]
+    const sources = ['van', '', 'Ολύμπια 🚚', 'k'.repeat(255), 'van/retry', 'v', 'van@depot']
     const payloads = [
       '{"a":1}',
       '',

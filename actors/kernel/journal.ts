@@ -2,9 +2,10 @@ import { OrreryError } from './errors.ts'
 
 /**
  * What an entry of the journal holds. `pings` and `trips` take an offset a message, `retry` one more than it
- * has messages; the others take one.
+ * has messages; the others take one. `relayed` is one of the others with the place it has at the edge gateway that
+ * forwarded it, and takes as many as that one does.
  */
-export type EntryKind = 'pings' | 'dead_letter' | 'timer' | 'trips' | 'retry' | 'flush'
+export type EntryKind = 'pings' | 'dead_letter' | 'timer' | 'trips' | 'retry' | 'flush' | 'relayed'
 
 /** One thing to append: a frame of pings, a dead letter, a timer that fired. */
 export type JournalEntry = Readonly<{

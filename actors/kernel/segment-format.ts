@@ -35,7 +35,15 @@ export const GROUP_MAGIC = new Uint8Array([0xb7, 0x47, 0x52, 0x50])
 const GROUP_MAGIC_WORD = 0x505247b7
 const NAME = /^(\d{16})-(\d{8})\.segment$/
 
-const KINDS: readonly EntryKind[] = ['pings', 'dead_letter', 'timer', 'trips', 'retry', 'flush']
+const KINDS: readonly EntryKind[] = [
+  'pings',
+  'dead_letter',
+  'timer',
+  'trips',
+  'retry',
+  'flush',
+  'relayed',
+]
 const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   pings: 0,
   dead_letter: 1,
@@ -43,6 +51,7 @@ const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   trips: 3,
   retry: 4,
   flush: 5,
+  relayed: 6,
 }
 
 export type SegmentName = Readonly<{ firstOffset: number; generation: number }>
