@@ -4,7 +4,7 @@ import { getCookie } from 'hono/cookie'
 import { type Access, accessOf, type Connection, isForeign, SESSION_COOKIE } from './access.ts'
 import { errorResponse } from './http-error.ts'
 import type { GatewayOptions } from './options.ts'
-import type { GatewayPorts } from './ports.ts'
+import type { SharedPorts } from './ports.ts'
 
 /** Hono's types for this gateway: the connection comes in with each request. */
 export type GatewayEnv = { Bindings: Connection }
@@ -12,8 +12,8 @@ export type GatewayEnv = { Bindings: Connection }
 /** A request on its way through the routes. */
 export type GatewayContext = Context<GatewayEnv>
 
-/** What routes are made of. */
-export type Setting = Readonly<{ ports: GatewayPorts; options: GatewayOptions }>
+/** What routes are made of that every process has. */
+export type Setting = Readonly<{ ports: SharedPorts; options: GatewayOptions }>
 
 /** What this request may do. */
 export function access(context: GatewayContext, { ports, options }: Setting): Access {

@@ -4,10 +4,10 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
-import type { GatewayApp } from './app.ts'
 import { errorResponse, retryAfter } from './http-error.ts'
 import { IngestHttp } from './ingest-http.ts'
-import type { Control, GatewayPorts } from './ports.ts'
+import type { Control, IngestPorts, SharedPorts, ViewPorts } from './ports.ts'
+import type { RoleApp } from './role-app.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthAnswer } from './routes/operations.ts'
 import { TripsFlush } from './trips-flush.ts'
@@ -27,18 +27,26 @@ const question = z.strictObject({
     .default('PrettyCompact'),
 })
 
+/** What it is joined to: as much as the gateway is. */
+export type ControlPorts = SharedPorts & Partial<IngestPorts & ViewPorts>
+
 /** What the owner of this machine's process asks through its Unix socket; no key is needed there. */
-export function createControlApp(ports: GatewayPorts, control: Control, gateway: GatewayApp): Hono {
-  const { options, intake, trips, keys, retries } = gateway
-  const ingest = new IngestHttp(intake, keys, ports.clock)
-  const tripsIngest = new IngestHttp(trips, keys, ports.clock)
-  const tripsFlush = new TripsFlush(ports.trips, trips, keys, ports.clock)
+export function createControlApp(
+  ports: ControlPorts,
+  control: Control,
+  { options, keys, ingest, views, roles }: RoleApp,
+): Hono {
   const app = new Hono()
 
   app.get('/health', () => healthAnswer({ ports, options }, true))
-  app.post('/ingest', (context) => ingest.postAs(SOURCE, context.req.raw))
-  app.post('/ingest/trips', (context) => tripsIngest.postAs(SOURCE, context.req.raw))
-  app.post('/ingest/trips/flush', () => tripsFlush.postAs(SOURCE))
+  if (ingest && ports.trips) {
+    const pings = new IngestHttp(ingest.intake, keys, ports.clock)
+    const trips = new IngestHttp(ingest.trips, keys, ports.clock)
+    const tripsFlush = new TripsFlush(ports.trips, ingest.trips, keys, ports.clock)
+    app.post('/ingest', (context) => pings.postAs(SOURCE, context.req.raw))
+    app.post('/ingest/trips', (context) => trips.postAs(SOURCE, context.req.raw))
+    app.post('/ingest/trips/flush', () => tripsFlush.postAs(SOURCE))
+  }
   app.post('/flush', async (context) => {
     await control.flush()
     return context.json({ flushed: true })
@@ -54,7 +62,12 @@ export function createControlApp(ports: GatewayPorts, control: Control, gateway:
       headers: { 'content-type': 'text/plain; charset=utf-8' },
     })
   })
-  app.route('/dead-letters', deadLetterRoutes({ ...ports, retries, guard: () => null }))
+  const { reader, process } = ports
+  if (views && reader) {
+    const { retries } = views
+    const setting = { reader, process, retries, roles, guard: () => null }
+    app.route('/dead-letters', deadLetterRoutes(setting))
+  }
   app.notFound((context) => errorResponse(404, 'not_found', `nothing is at ${context.req.path}`))
   app.onError((error) => {
     if (!(error instanceof OrreryError)) {

@@ -21,3 +21,8 @@ export function keyRefused(key: string | null): Response {
       : 'the ingest key is not valid'
   return errorResponse(401, 'unauthorized', message, { 'www-authenticate': 'Bearer' })
 }
+
+/** The address is right and the method is not. */
+export function notAllowed(allow: string): Response {
+  return errorResponse(405, 'method_not_allowed', `this address takes ${allow}`, { allow })
+}

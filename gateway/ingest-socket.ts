@@ -7,7 +7,7 @@ import { errorResponse, keyRefused, retryAfter } from './http-error.ts'
 import type { Intake } from './intake.ts'
 import { keyOfHeaders, type Keys } from './keys.ts'
 import type { GatewayOptions } from './options.ts'
-import type { GatewayPorts } from './ports.ts'
+import type { SharedPorts } from './ports.ts'
 
 /** What is said on a socket: pings on `/ws`, trips on `/ws/trips`. */
 export type SocketKind = 'pings' | 'trips'
@@ -21,6 +21,9 @@ export type SocketData = {
   conversation: AnyConversation | null
 }
 
+/** What they need of the process. */
+type SocketPorts = Pick<SharedPorts, 'clock' | 'log' | 'telemetry'>
+
 /** The way in of each kind. */
 export type Intakes = Readonly<{ pings: Intake; trips: Intake<Trip> }>
 
@@ -31,7 +34,7 @@ const RETRY_FULL_MS = 5_000
 /** The senders' sockets: admission, Bun's callbacks, and the way they end. */
 export class IngestSockets {
   readonly handlers: WebSocketHandler<SocketData>
-  readonly #ports: GatewayPorts
+  readonly #ports: SocketPorts
   readonly #options: GatewayOptions
   readonly #keys: Keys
   readonly #arounds: Readonly<{ pings: Around<Ping>; trips: Around<Trip> }>
@@ -42,7 +45,7 @@ export class IngestSockets {
   #stopping = false
   #allClosed: (() => void) | null = null
 
-  constructor(ports: GatewayPorts, intakes: Intakes, keys: Keys) {
+  constructor(ports: SocketPorts, intakes: Intakes, keys: Keys) {
     this.#ports = ports
     this.#options = intakes.pings.options
     this.#keys = keys

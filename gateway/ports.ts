@@ -179,11 +179,21 @@ export interface Metrics {
   text(): string
 }
 
-/** Everything the gateway is joined to. */
-export type GatewayPorts = Readonly<{
-  ingest: Ingest
-  trips: TripsIngest
+/** What every process has, whatever it does. */
+export type SharedPorts = Readonly<{
   accounts: Accounts
+  process: Process
+  metrics: Metrics
+  clock: Clock
+  log: Log
+  telemetry: Telemetry
+}>
+
+/** What takes messages. */
+export type IngestPorts = Readonly<{ ingest: Ingest; trips: TripsIngest }>
+
+/** What pages, streams and questions are answered from. */
+export type ViewPorts = Readonly<{
   feed: LiveFeed
   regionsFeed: RegionsFeed
   regionMap: RegionMap
@@ -192,12 +202,21 @@ export type GatewayPorts = Readonly<{
   /** Oldest first, then by region; OrreryError as of a reader. */
   deliveries: (range: DeliveriesRange) => Promise<readonly DeliveryWindow[]>
   reader: Reader
-  process: Process
   pages: Pages
-  metrics: Metrics
-  clock: Clock
-  log: Log
-  telemetry: Telemetry
+}>
+
+/** Everything the gateway is joined to, in a process that does all of it. */
+export type GatewayPorts = SharedPorts & IngestPorts & ViewPorts
+
+/** What a process is joined to that may do only a part of it; what is left out is not served. */
+export type RolePorts = Readonly<{
+  /** The roles as they were configured, to say in an answer who does not serve an address: `gateway,worker`. */
+  roles: string
+  shared: SharedPorts
+  ingest?: IngestPorts
+  views?: ViewPorts
+  /** Where retried dead letters go; `ingest` when left out. With neither, letters are listed and not retried. */
+  retries?: IngestPorts
 }>
 
 /** What only the owner of this machine's process may ask, through the socket in its data folder. */

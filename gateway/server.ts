@@ -1,108 +1,18 @@
-import type { Server } from 'bun'
-
-import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
-import type { Connection } from './access.ts'
 import { createApp, type GatewayApp } from './app.ts'
-import { IngestSockets, type SocketData, type SocketKind } from './ingest-socket.ts'
+import { type Address, listen, type Listening } from './listen.ts'
 import type { GatewayOptions } from './options.ts'
 import type { GatewayPorts } from './ports.ts'
 
-/** Seconds in which a quiet HTTP connection is cut; streams of the live map switch it off. */
-const HTTP_IDLE_S = 30
-
-/** A gateway that listens. */
-export interface GatewayServer {
-  /** The port that was bound; the one asked for unless that was 0. */
-  readonly port: number
+/** A gateway that does everything, and listens. */
+export interface GatewayServer extends Listening {
   readonly app: GatewayApp
-  /** Stops accepting, answers what is pending, closes sockets with 1001 and streams; resolves when all is closed. */
-  stop(): Promise<void>
 }
 
-/**
- * Listens. HTTP goes through Hono; `/ws` and `/ws/trips` are upgraded here, because Hono's adapter hides a socket's
- * back-pressure. Throws OrreryError `port_taken` or `not_listening`.
- */
+/** Everything in one process, listening. Throws as `listen`. */
 export function startServer(
   ports: GatewayPorts,
-  overrides: Partial<GatewayOptions> & Readonly<{ port: number; host: string }>,
+  overrides: Partial<GatewayOptions> & Address,
 ): GatewayServer {
   const app = createApp(ports, overrides)
-  const sockets = new IngestSockets(ports, { pings: app.intake, trips: app.trips }, app.keys)
-  const server = listen(app, sockets, overrides)
-  const port = server.port ?? overrides.port
-  ports.log.info({ host: overrides.host, port }, 'gateway listens')
-  let stopping: Promise<void> | null = null
-  return {
-    port,
-    app,
-    stop: () => (stopping ??= stop(server, app, sockets, ports)),
-  }
-}
-
-function listen(
-  app: GatewayApp,
-  sockets: IngestSockets,
-  { port, host }: Readonly<{ port: number; host: string }>,
-): Server<SocketData> {
-  try {
-    return Bun.serve<SocketData>({
-      port,
-      hostname: host,
-      development: false,
-      // Without development mode Bun shares the port by default: two processes would split the pings.
-      reusePort: false,
-      idleTimeout: HTTP_IDLE_S,
-      // Ours answers in words below this; Bun's own limit is for what lies about its length.
-      maxRequestBodySize: app.options.bodyBytesMax * 2,
-      fetch(request, server) {
-        const kind = socketKind(request.url)
-        if (kind) return sockets.admit(request, server, kind)
-        const connection: Connection = {
-          address: server.requestIP(request)?.address ?? null,
-          timeout: (seconds) => server.timeout(request, seconds),
-        }
-        return app.app.fetch(request, connection)
-      },
-      websocket: sockets.handlers,
-    })
-  } catch (cause) {
-    const taken = /EADDRINUSE|in use/i.test(messageOf(cause))
-    throw new OrreryError(
-      taken ? 'port_taken' : 'not_listening',
-      taken
-        ? `port ${port} is taken by another process; set PORT to a free one`
-        : `cannot listen on ${host}:${port}: ${messageOf(cause)}`,
-      { cause },
-    )
-  }
-}
-
-/** What is said on the socket that a request asks for, or null when it asks for none. */
-function socketKind(url: string): SocketKind | null {
-  const start = url.indexOf('/', url.indexOf('://') + 3)
-  if (!url.startsWith('/ws', start)) return null
-  const query = url.indexOf('?', start)
-  const path = url.slice(start, query === -1 ? url.length : query)
-  if (path === '/ws') return 'pings'
-  return path === '/ws/trips' ? 'trips' : null
-}
-
-async function stop(
-  server: Server<SocketData>,
-  { live, liveRegions, options }: GatewayApp,
-  sockets: IngestSockets,
-  ports: GatewayPorts,
-): Promise<void> {
-  live.close()
-  liveRegions.close()
-  // Listening ends at once; requests in progress still get their answers.
-  const closed = server.stop(false)
-  await sockets.stop()
-  const late = Promise.withResolvers<void>()
-  const cancel = ports.clock.after(options.stopMsMax, late.resolve)
-  await Promise.race([closed, late.promise])
-  cancel()
-  await server.stop(true)
-  ports.log.info({}, 'gateway stopped')
+  return { ...listen(app, ports, overrides), app }
 }

@@ -54,7 +54,10 @@ export const retryBody = z.strictObject({
 export type DeadLetterSetting<Asked extends Context> = Readonly<{
   reader: Reader
   process: Process
-  retries: DeadLetterRetries
+  /** Null where there is no way in: letters are listed then, and not retried. */
+  retries: DeadLetterRetries | null
+  /** Roles of this process, to say who does not retry. */
+  roles: string
   guard: (context: Asked) => Response | null
 }>
 
@@ -62,7 +65,7 @@ export type DeadLetterSetting<Asked extends Context> = Readonly<{
 export function deadLetterRoutes<Env extends object>(
   setting: DeadLetterSetting<Context<Env>>,
 ): Hono<Env> {
-  const { guard, retries } = setting
+  const { guard, retries, roles } = setting
   const routes = new Hono<Env>()
 
   routes.get('/', async (context) => guard(context) ?? list(context.req.query(), setting))
@@ -70,6 +73,7 @@ export function deadLetterRoutes<Env extends object>(
   routes.post('/retry', async (context) => {
     const refused = guard(context)
     if (refused) return refused
+    if (!retries) return noWayIn(roles)
     const parsed = retryBody.safeParse(await jsonOf(context.req.raw))
     if (!parsed.success) return badInput('bad_body', parsed.error)
     const { limit, after, ...choice } = parsed.data
@@ -80,6 +84,7 @@ export function deadLetterRoutes<Env extends object>(
   routes.post('/:id/retry', async (context) => {
     const refused = guard(context)
     if (refused) return refused
+    if (!retries) return noWayIn(roles)
     const name = parseDeadLetterId(context.req.param('id') ?? '')
     const retried = name ? await retries.one(name) : ({ why: 'unknown' } as const)
     if (!('why' in retried)) return Response.json(retried)
@@ -170,4 +175,9 @@ async function jsonOf(request: Request): Promise<unknown> {
 
 function notTaken({ code, message, retryAfterMs }: NotTaken): Response {
   return errorResponse(503, code, message, retryAfter(retryAfterMs))
+}
+
+function noWayIn(roles: string): Response {
+  const message = `this process has ROLES=${roles} and no way in for messages: retry at one that takes them`
+  return errorResponse(503, 'not_here', message)
 }

@@ -1,5 +1,4 @@
 import { Hono } from 'hono'
-import { z } from 'zod'
 
 import {
   access,
@@ -8,15 +7,13 @@ import {
   refuseStranger,
   type Setting,
 } from '../context.ts'
-import { errorResponse, retryAfter } from '../http-error.ts'
+import { retryAfter } from '../http-error.ts'
 import type { PartHealth } from '../ports.ts'
 import { isoTime } from '../window-json.ts'
 
 const RETRY_READY_MS = 2_000
 
-const demo = z.strictObject({ running: z.boolean() })
-
-/** What keeps the process running well: health, readiness, metrics, the demo fleet. */
+/** What keeps the process running well: health, readiness, metrics. */
 export function operationRoutes(setting: Setting): Hono<GatewayEnv> {
   const { ports } = setting
   const routes = new Hono<GatewayEnv>()
@@ -42,17 +39,6 @@ export function operationRoutes(setting: Setting): Hono<GatewayEnv> {
     if (refused) return refused
     const type = 'text/plain; version=0.0.4; charset=utf-8'
     return context.body(ports.metrics.text(), 200, { 'content-type': type })
-  })
-
-  routes.post('/api/demo', async (context) => {
-    const refused = refuseStranger(context, setting, 'operate')
-    if (refused) return refused
-    const parsed = demo.safeParse(await context.req.json().catch(() => null))
-    if (!parsed.success) {
-      return errorResponse(400, 'bad_body', 'expected {"running":true} or {"running":false}')
-    }
-    ports.process.setDemo(parsed.data.running)
-    return context.json({ running: ports.process.demoRunning() })
   })
 
   return routes

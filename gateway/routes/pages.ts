@@ -2,11 +2,12 @@ import { Hono } from 'hono'
 import { nanoid } from 'nanoid'
 
 import { Assets } from '../assets.ts'
-import { access, type GatewayContext, type GatewayEnv, type Setting, theme } from '../context.ts'
+import { access, type GatewayContext, type GatewayEnv, theme } from '../context.ts'
+import type { ViewSetting } from '../role-app.ts'
 import { pagePolicy } from '../security-headers.ts'
 
 /** The pages of the live map and of the regions, and the files that pages are made of. */
-export function pageRoutes(setting: Setting): Hono<GatewayEnv> {
+export function pageRoutes(setting: ViewSetting): Hono<GatewayEnv> {
   const { ports, options } = setting
   const assets = new Assets(ports.pages)
   const routes = new Hono<GatewayEnv>()

@@ -8,10 +8,11 @@ import {
   type WindowName,
   type WindowSizeS,
 } from '../../actors/model/window.ts'
-import { type GatewayEnv, refuseStranger, type Setting } from '../context.ts'
+import { type GatewayEnv, refuseStranger } from '../context.ts'
 import { detailResponse, Inputs } from '../details.ts'
 import { retryAfter } from '../http-error.ts'
 import { timeMsOf } from '../query.ts'
+import type { ViewSetting } from '../role-app.ts'
 import { doubleJson, isoTime, windowJson } from '../window-json.ts'
 import { nthNewest, rangeOf, windowsAt } from '../window-reading.ts'
 
@@ -46,7 +47,7 @@ const FAILED = 'Internal server error while fetching metrics.'
 type Asked = Context<GatewayEnv>
 
 /** StreamPulse's three questions, with its own fields, codes and words. */
-export function regionMetricsRoutes(setting: Setting): Hono<GatewayEnv> {
+export function regionMetricsRoutes(setting: ViewSetting): Hono<GatewayEnv> {
   const { ports } = setting
   const routes = new Hono<GatewayEnv>()
 
@@ -108,7 +109,7 @@ export function regionMetricsRoutes(setting: Setting): Hono<GatewayEnv> {
 }
 
 /** All regions by their window of one same start: rankings of different minutes would say nothing. */
-async function top(context: Asked, { ports }: Setting): Promise<Response> {
+async function top(context: Asked, { ports }: ViewSetting): Promise<Response> {
   const inputs = new Inputs(context)
   const limit = inputs.queryWhole('limit', { default: 10, min: 1, max: TOP_MAX })
   const atMs = inputs.queryTime('at', timeMsOf)
@@ -174,7 +175,7 @@ function isMetric(name: string): name is TopMetric {
 }
 
 /** The words are StreamPulse's; a store that does not answer may be asked again. */
-function failed(thrown: unknown, { ports }: Setting): Response {
+function failed(thrown: unknown, { ports }: ViewSetting): Response {
   if (thrown instanceof OrreryError && thrown.retriable) {
     return detailResponse(503, FAILED, retryAfter(RETRY_MS))
   }

@@ -3,8 +3,9 @@ import { z } from 'zod'
 
 import { REGION_ID_MAX } from '../../actors/model/trip.ts'
 import { WINDOW_NAMES } from '../../actors/model/window.ts'
-import { type GatewayEnv, refuseStranger, type Setting } from '../context.ts'
+import { type GatewayEnv, refuseStranger } from '../context.ts'
 import { badInput, textAs, TIME_EXPECTED, timeMsOf } from '../query.ts'
+import type { ViewSetting } from '../role-app.ts'
 import { rangeOf } from '../window-reading.ts'
 
 const HOUR_MS = 3_600_000
@@ -40,7 +41,7 @@ export const deliveriesQuery = z.strictObject({
 })
 
 /** Regions for our own page: where they are, their windows, and the deliveries in them. */
-export function regionRoutes(setting: Setting): Hono<GatewayEnv> {
+export function regionRoutes(setting: ViewSetting): Hono<GatewayEnv> {
   const { ports } = setting
   const routes = new Hono<GatewayEnv>()
   // It does not change while the process runs, and may be large.

@@ -1,8 +1,9 @@
 import { Hono } from 'hono'
 
-import { type GatewayEnv, refuseStranger, type Setting } from '../context.ts'
+import { type GatewayEnv, refuseStranger } from '../context.ts'
 import { errorResponse } from '../http-error.ts'
 import { wholeNumber } from '../query.ts'
+import type { ViewSetting } from '../role-app.ts'
 
 const MINUTES_DEFAULT = 30
 const MINUTES_MAX = 1_440
@@ -10,7 +11,7 @@ const POINTS_MAX = 5_000
 const ID_LENGTH_MAX = 64
 
 /** `GET /api/sessions/:id` and its trail. */
-export function sessionRoutes(setting: Setting): Hono<GatewayEnv> {
+export function sessionRoutes(setting: ViewSetting): Hono<GatewayEnv> {
   const { reader, clock } = setting.ports
   const routes = new Hono<GatewayEnv>()
 

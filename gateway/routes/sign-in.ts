@@ -3,16 +3,10 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import { nanoid } from 'nanoid'
 
 import { addressGroup, isEncrypted, isForeign, SESSION_COOKIE } from '../access.ts'
-import {
-  access,
-  type GatewayContext,
-  type GatewayEnv,
-  sessionToken,
-  type Setting,
-  theme,
-} from '../context.ts'
+import { access, type GatewayContext, type GatewayEnv, sessionToken, theme } from '../context.ts'
 import { errorResponse, retryAfter } from '../http-error.ts'
 import { RateLimit } from '../limits.ts'
+import type { ViewSetting } from '../role-app.ts'
 import { pagePolicy } from '../security-headers.ts'
 
 const FORM_BYTES_MAX = 4_096
@@ -21,7 +15,7 @@ const ADDRESSES_MAX = 10_000
 const COOKIE_DAYS = 30
 
 /** The sign-in page, its form and the way out. */
-export function signInRoutes(setting: Setting): Hono<GatewayEnv> {
+export function signInRoutes(setting: ViewSetting): Hono<GatewayEnv> {
   const { ports, options } = setting
   const perMinute = (capacity: number, namesMax: number): RateLimit =>
     new RateLimit({ perSecond: capacity / 60, capacity, namesMax })
@@ -85,7 +79,7 @@ export function signInRoutes(setting: Setting): Hono<GatewayEnv> {
 
 function signInPage(
   context: GatewayContext,
-  { ports, options }: Setting,
+  { ports, options }: ViewSetting,
   props: { failed: boolean; message?: string },
   status: 200 | 401 | 429 = 200,
 ): Response {
