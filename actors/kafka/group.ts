@@ -6,8 +6,9 @@ import type { Log } from '../kernel/telemetry.ts'
 import { stickyAssigner } from './assigner-protocol.ts'
 import type { KafkaClient } from './client.ts'
 import { isHopeless } from './hopeless.ts'
-import type { Ending, KafkaLog } from './log.ts'
+import type { KafkaLog } from './log.ts'
 import { Pause } from './pause.ts'
+import type { Ending } from './reading.ts'
 import { keyOf, Tenure } from './tenure.ts'
 
 /** A topic that workers share among them. */

@@ -5,8 +5,9 @@ import { deliveryOf } from '../kernel/entries.ts'
 import type { OrreryError } from '../kernel/errors.ts'
 import type { JournalRecord } from '../kernel/journal.ts'
 import { parseAccepted } from '../model/ping.ts'
-import { type IncomingRecord, KafkaLog, type Reading } from './log.ts'
+import { KafkaLog } from './log.ts'
 import { kafkaOffsetOf, offsetOf } from './places.ts'
+import type { IncomingRecord, Reading } from './reading.ts'
 import { stampText } from './stamp.ts'
 
 const PING = {

@@ -3,37 +3,12 @@ import { assert, messageOf, OrreryError } from '../kernel/errors.ts'
 import type { JournalEntry, JournalRecord } from '../kernel/journal.ts'
 import { foreignEntry } from './foreign.ts'
 import { KAFKA_OFFSET_MAX, kafkaOffsetOf, offsetOf } from './places.ts'
+import type { Ending, Fetching, IncomingBatch, IncomingRecord, Reading } from './reading.ts'
 import { Repeats } from './repeats.ts'
 import { parseStamp, type SenderStamp, STAMP_HEADER } from './stamp.ts'
 
 /** How long a full reader waits before it looks for room again. */
 const LOOK_MS = 20
-
-/** A record as kafkajs hands it over. */
-export type IncomingRecord = Readonly<{
-  offset: string
-  timestamp: string
-  value: Buffer | null
-  headers?: Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>
-}>
-
-/** What one fetch brought of a partition. */
-export type IncomingBatch = Readonly<{
-  records: readonly IncomingRecord[]
-  /** Kafka offset of the last thing in it, markers included. */
-  last: number
-  /** Kafka offset that the next record of the partition will get. */
-  high: number
-}>
-
-/** What a log asks of who fetches. */
-export interface Fetching {
-  seek(kafkaOffset: number): void
-  pause(): void
-  resume(): void
-  /** The oldest Kafka offset that can be read. */
-  low(): Promise<number>
-}
 
 export type KafkaLogOptions = Readonly<{
   topic: string
@@ -48,21 +23,6 @@ export type KafkaLogOptions = Readonly<{
   /** Called once, when nothing more can be read of it: a person has to look. */
   failed: (error: OrreryError) => void
 }>
-
-/** Where reading begins, and who takes what is read. */
-export type Reading = Readonly<{
-  /** The first offset that is needed; or the oldest there is, for stores that have nothing yet. */
-  from: number | 'beginning'
-  /** What `note()` said at the newest checkpoint; empty for none. */
-  note: string
-  /** Takes records in order of offsets. One may begin before `from`: stores and states know what they have. */
-  take: (records: readonly JournalRecord[]) => void
-  /** Is there no room for more just now? Asked after each fetch, and then until there is. */
-  full: () => boolean
-}>
-
-/** Why a partition is not ours any more: handed over; taken while we did not answer; or we stop. */
-export type Ending = 'revoked' | 'fenced' | 'stopped'
 
 /**
  * One partition of a topic, as a journal that others write: what comes is handed on in order of offsets, repeats left
@@ -80,6 +40,7 @@ export class KafkaLog {
   #high: number
   #nextOffset = 0
   #ending: Ending | null = null
+  readonly #ended = new AbortController()
   #failure: OrreryError | null = null
   #isFull = false
   #cancelLook = (): void => {}
@@ -131,6 +92,11 @@ export class KafkaLog {
 
   get ending(): Ending | null {
     return this.#ending
+  }
+
+  /** Aborted when the partition is not ours any more. */
+  get signal(): AbortSignal {
+    return this.#ended.signal
   }
 
   /** Resolves when everything has been handed on that was there when the partition was assigned; never once it ended. */
@@ -188,6 +154,8 @@ export class KafkaLog {
   end(ending: Ending): void {
     this.#ending ??= ending
     this.#cancelLook()
+    const message = `partition ${this.kafkaPartition} of topic ${this.topic} is not ours any more`
+    this.#ended.abort(new OrreryError('partition_ended', message))
   }
 
   #take({ records, last }: IncomingBatch): void {

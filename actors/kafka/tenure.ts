@@ -4,8 +4,9 @@ import type { Clock } from '../kernel/clock.ts'
 import { messageOf, OrreryError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/telemetry.ts'
 import type { Marks } from './client.ts'
-import { type Ending, type Fetching, KafkaLog } from './log.ts'
+import { KafkaLog } from './log.ts'
 import { Pause } from './pause.ts'
+import type { Ending, Fetching } from './reading.ts'
 
 export type TenureOptions = Readonly<{
   subscription: Readonly<{ topic: string; kind: 'pings' | 'trips'; partitionFirst: number }>
