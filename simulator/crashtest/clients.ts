@@ -7,7 +7,8 @@ import { pause } from './server.ts'
 const ROOT = dirname(dirname(import.meta.dir))
 /** Every fault that the simulator knows, more often than in life. */
 const FAULTS = 'drop=0.02,duplicate=0.05,reorder=0.1,late=0.02,cut=0.01'
-const RATE_HZ = 2
+/** Pings a second of each vehicle. */
+export const RATE_HZ = 2
 
 /** What became of the pings of all clients together. */
 export type ClientSums = Readonly<{
@@ -24,6 +25,16 @@ export type ClientSums = Readonly<{
   addsUp: boolean
 }>
 
+/** A simulator to be started. */
+export type ClientSpec = Readonly<{
+  name: string
+  url: string
+  vehicles: number
+  /** Pings a frame; 1 is the old protocol. */
+  frame: number
+  sockets: number
+}>
+
 type Client = Readonly<{ child: Bun.Subprocess; name: string; json: string; record: string }>
 
 /** Two simulators, each a process of its own: one with the old protocol's frames of 1, one with frames of 25. */
@@ -37,15 +48,21 @@ export class Clients {
   static start(
     about: Readonly<{ url: string; key: string; root: string; vehicles: number; seed: number }>,
   ): Clients {
-    const { vehicles, seed } = about
+    const { vehicles, url } = about
     const few = Math.max(1, Math.round(vehicles / 4))
-    return new Clients([
-      spawn(about, 'frames-of-1', ['--vehicles', `${few}`, '--frame', '1', '--sockets', '16']),
-      spawn(about, 'frames-of-25', [
-        ...['--vehicles', `${Math.max(1, vehicles - few)}`, '--frame', '25', '--sockets', '6'],
-        ...['--seed', String(seed + 1)],
-      ]),
+    return Clients.of(about, [
+      { name: 'frames-of-1', url, vehicles: few, frame: 1, sockets: 16 },
+      { name: 'frames-of-25', url, vehicles: Math.max(1, vehicles - few), frame: 25, sockets: 6 },
     ])
+  }
+
+  /** Such clients, each with a seed of its own. */
+  static of(
+    about: Readonly<{ key: string; root: string; seed: number }>,
+    specs: readonly ClientSpec[],
+  ): Clients {
+    const { seed, ...rest } = about
+    return new Clients(specs.map((spec, index) => spawn({ ...rest, seed: seed + index }, spec)))
   }
 
   /** Files with the acknowledged pings, one a line. */
@@ -82,19 +99,18 @@ export class Clients {
 }
 
 function spawn(
-  about: Readonly<{ url: string; key: string; root: string; seed: number }>,
-  name: string,
-  more: readonly string[],
+  { key, root, seed }: Readonly<{ key: string; root: string; seed: number }>,
+  { name, url, vehicles, frame, sockets }: ClientSpec,
 ): Client {
-  const { url, key, root, seed } = about
   const json = join(root, `${name}.json`)
   const record = join(root, `${name}.acknowledged.ndjson`)
   const log = openSync(join(root, `${name}.log`), 'a')
-  const common = ['--url', `${url.replace('http', 'ws')}/ws`, '--key', key, '--rate', `${RATE_HZ}`]
+  const to = ['--url', `${url.replace('http', 'ws')}/ws`, '--key', key, '--rate', `${RATE_HZ}`]
+  const who = ['--vehicles', `${vehicles}`, '--frame', `${frame}`, '--sockets', `${sockets}`]
   const moves = ['--speed', '60', '--seed', `${seed}`, '--run', `crashtest-${seed}-${name}`]
   const files = ['--faults', FAULTS, '--json', json, '--record', record]
   const child = Bun.spawn(
-    [process.execPath, 'simulator/main.ts', ...common, ...moves, ...files, ...more],
+    [process.execPath, 'simulator/main.ts', ...to, ...who, ...moves, ...files],
     { cwd: ROOT, env: {}, stdio: ['ignore', log, log] },
   )
   closeSync(log)
