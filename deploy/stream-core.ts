@@ -7,6 +7,7 @@ import { messageOf } from '../actors/kernel/errors.ts'
 import type { Inlet } from '../actors/kernel/intake.ts'
 import { Partition } from '../actors/kernel/partition.ts'
 import { planRecovery, type RecoveryPlan } from '../actors/kernel/recover.ts'
+import { Relays } from '../actors/kernel/relays.ts'
 import type { StateStore } from '../actors/kernel/state-store.ts'
 import { Sweep } from '../actors/kernel/sweep.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
@@ -68,8 +69,8 @@ export type StreamCore<State, Message, Arrival = Message, Page = HistoryPage> = 
   directory: Directory<State, Arrival, Page>
   partition: Partition<State, Arrival, Page>
   plan: RecoveryPlan
-  /** Where entries go in. */
-  inlet: StreamInlet<Message>
+  /** Where entries go in; it knows how far each edge gateway's are. */
+  inlet: Relays<Message>
   note: (offset: number) => string
   bronze: SinkActor<FrameFact>
   silver: SinkActor<Fact>
@@ -118,11 +119,13 @@ export async function openCore<State, Message, Arrival, Page>(
       plan.replayFrom - 1,
     )
     const { noteOf = (note: string) => note } = options
-    const { inlet, note = () => '' } = shape.inlet(partition, noteOf(readNote(states)))
+    const relays = Relays.before(noteOf(readNote(states)), (note) => shape.inlet(partition, note))
     // Who is never put away hears of every tide: nobody may be asleep.
     if (!shape.putAway)
       for (const stored of states.live()) directory.get(directory.idOf(stored.key))
-    const parts = { states, directory, partition, plan, inlet, note, bronze, silver, metrics }
+    const note = (offset: number): string => relays.noteAt(offset)
+    const around = { states, directory, partition, plan, inlet: relays, note }
+    const parts = { ...around, bronze, silver, metrics }
     return {
       ...parts,
       sweepBy(fire) {

@@ -5,6 +5,7 @@ import type { Directory } from '../actors/kernel/directory.ts'
 import { systemDisk } from '../actors/kernel/disk.ts'
 import { Intake } from '../actors/kernel/intake.ts'
 import type { Partition } from '../actors/kernel/partition.ts'
+import type { Relays } from '../actors/kernel/relays.ts'
 import { Replay } from '../actors/kernel/replay.ts'
 import { SegmentJournal } from '../actors/kernel/segment-journal.ts'
 import { SqliteStateStore } from '../actors/kernel/sqlite-state-store.ts'
@@ -47,6 +48,8 @@ export type Stream<State, Message, Arrival = Message, Page = HistoryPage> = Read
   >
   replay: Replay<Message>
   intake: Intake<Message>
+  /** How far each edge gateway's messages are in the journal; right once it was replayed. */
+  relays: Relays<Message>
   bronze: SinkActor<FrameFact>
   silver: SinkActor<Fact>
   metrics: SinkActor<Fact>
@@ -91,7 +94,8 @@ export async function openStream<State, Message, Arrival, Page>(
     (key, timer, settled) => recovered && intake.fireTimer(key, timer, settled),
   )
   const checkpoint = core.checkpointWith(core.note)
-  const parts = { journal, states, bronze, silver, metrics, directory, partition, replay, intake }
+  const around = { journal, states, directory, partition, replay, intake, relays: inlet }
+  const parts = { ...around, bronze, silver, metrics }
   const upkeep = new Upkeep({ ...parts, checkpoint, config, clock: systemClock, log })
   let replayed: Promise<unknown> = Promise.resolve()
   return {
