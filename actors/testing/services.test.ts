@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { COMPLETE, found, JAR_FOLDERS, missing, servicesFolder } from './services.ts'
+import { COMPLETE, found, JAR_FOLDERS, missing, servicesFolder, skipped } from './services.ts'
 
 const folders: string[] = []
 
@@ -51,6 +51,14 @@ describe('a service', () => {
     writeFileSync(join(cache, JAR_FOLDERS.s3, COMPLETE), '')
     expect(found('s3', env)).toBeNull()
     expect(missing('s3', env)).toContain('apt-get install openjdk-17-jre-headless')
+  })
+
+  test('that cannot start is skipped, and with CI set an error', () => {
+    const { env } = place('other')
+    expect(skipped(['kafka', 'duckdb'], env)).toBe(true)
+    expect(() => skipped(['kafka', 'duckdb'], { ...env, CI: 'true' })).toThrow(
+      /^kafka is not fetched yet.*\nduckdb is not installed yet/,
+    )
   })
 
   test('Redis is a program of the system', () => {

@@ -2,6 +2,7 @@ import { systemClock } from '../../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../../actors/kernel/errors.ts'
 import { type Environment, missing, type ServiceName } from '../../actors/testing/services.ts'
 import { UsageError } from '../options.ts'
+import { installReader, pythonProblem } from '../readers/install.ts'
 import {
   type ControlOptions,
   settingsOf,
@@ -33,7 +34,7 @@ export async function servicesMain(args: readonly string[], env: Environment): P
 }
 
 async function run(options: ServicesOptions, env: Environment): Promise<number> {
-  const { action, services, ports, dir, json } = options
+  const { action, services, extras, ports, dir, json } = options
   const control: ControlOptions = { dir, env, clock: systemClock, say }
   if (action === 'stop') {
     await stopServices(services, control)
@@ -41,8 +42,10 @@ async function run(options: ServicesOptions, env: Environment): Promise<number> 
   }
   // Before 250 MB are fetched for nothing.
   if (action === 'start') checkPrograms(services, env)
-  if (action === 'install' || action === 'start') await fetchMissing(options)
-  if (action === 'install') checkPrograms(services, env)
+  if (extras.length > 0) checkPython(env)
+  if (action === 'install' || action === 'start') await fetchMissing(options, env)
+  if (action === 'install')
+    checkPrograms(extras.includes('spark') ? [...services, 's3'] : services, env)
   if (action === 'start') await startServices(services, ports, control)
   const statuses = statusOfServices(services, control)
   const settings = settingsOf(dir)
@@ -55,20 +58,33 @@ async function run(options: ServicesOptions, env: Environment): Promise<number> 
   return bad ? EXIT_FAILED : 0
 }
 
-async function fetchMissing({ services, cache, repository }: ServicesOptions): Promise<void> {
+async function fetchMissing(options: ServicesOptions, env: Environment): Promise<void> {
+  const { services, extras, cache, repository } = options
   const report = installReport(systemClock, process.stderr.isTTY, (text) => {
     process.stderr.write(text)
   })
+  const about = { folder: cache, repository, clock: systemClock, report }
   for (const service of services) {
     if (service === 'redis') continue
-    await install(service, { folder: cache, repository, clock: systemClock, report })
+    await install(service, about)
+  }
+  for (const extra of extras) {
+    // Both of the small ones lie in one place.
+    await installReader(extra === 'spark' ? extra : 'pyiceberg', { ...about, env })
   }
 }
 
+/** Throws what a reader needs of the system and is not there. */
+function checkPython(env: Environment): void {
+  const problem = pythonProblem(env)
+  if (problem !== null) throw new OrreryError('service_missing', problem)
+}
+
 /** Throws what must be installed by hand, all of it at once. */
-function checkPrograms(services: readonly ServiceName[], env: Environment): void {
+function checkPrograms(services: readonly ServiceName[], env: Environment, spark = false): void {
   const redis = services.includes('redis') ? missing('redis', env) : null
-  const java = services.some((service) => service !== 'redis') ? javaProblem(env) : null
+  const jars = spark || services.some((service) => service !== 'redis')
+  const java = jars ? javaProblem(env) : null
   const problems = [redis, java].filter((problem) => problem !== null)
   if (problems.length > 0) throw new OrreryError('service_missing', problems.join('\n'))
 }

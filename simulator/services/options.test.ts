@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 
+import { SERVICES } from '../../actors/testing/services.ts'
 import { parseServicesOptions, SERVICES_HELP, type ServicesOptions } from './options.ts'
 
 const env = { ORRERY_SERVICES_DIR: '/cache' }
@@ -34,6 +35,15 @@ describe('what is asked for', () => {
         ['redis', 6379],
       ]),
     })
+  })
+
+  test('readers are installed only when they are named, alone or beside services', () => {
+    expect(parse('install')).toMatchObject({ services: SERVICES, extras: [] })
+    expect(parse('install readers')).toMatchObject({ services: [], extras: ['readers'] })
+    expect(parse('install s3 spark readers')).toMatchObject({
+      ...{ services: ['s3'], extras: ['readers', 'spark'] },
+    })
+    expect(() => parse('start readers')).toThrow('"readers" is no service')
   })
 
   test.each([

@@ -13,12 +13,16 @@ import { MAVEN_CENTRAL } from './install.ts'
 
 const ACTIONS = ['install', 'start', 'stop', 'status'] as const
 export type Action = (typeof ACTIONS)[number]
+/** Parts that are installed only when they are named: programs that are not ours and read the lake. */
+const EXTRAS = ['readers', 'spark'] as const
+export type Extra = (typeof EXTRAS)[number]
 
 /** What `bun run services` was asked for, checked. */
 export type ServicesOptions = Readonly<{
   action: Action
   /** In the order in which they start. */
   services: readonly ServiceName[]
+  extras: readonly Extra[]
   /** Their data, logs and state; absolute. */
   dir: string
   cache: string
@@ -28,6 +32,7 @@ export type ServicesOptions = Readonly<{
 }>
 
 export const SERVICES_HELP = `Usage: bun run services [install|start|stop|status] [kafka redis s3 catalog] [options]
+       bun run services install [kafka redis s3 catalog readers spark] [options]
 
 Real servers for trying Orrery scaled out and for its tests: an Apache Kafka broker, Redis, an S3
 server (s3proxy, objects are files) and Apache Iceberg's REST catalog. What is missing is fetched
@@ -35,7 +40,9 @@ from Maven Central (250 MB for all) into a cache and checked by its SHA-256; Red
 system. Java 17 or newer is needed for all but Redis. They run in the background, without TLS, on
 this machine's own address (the catalog listens on all), with keys made for them.
 
-  install            only fetches
+  install            only fetches; when named, also what reads the lake in tests: "readers"
+                     (PyIceberg and DuckDB, 130 MB) and "spark" (570 MB), from PyPI, into a Python
+                     of their own (3.11 or newer, with venv)
   start              fetches, starts and waits until they serve (what it does when nothing is said)
   stop               ends them; their data stays
   status             which run, and where
@@ -58,11 +65,14 @@ export function parseServicesOptions(
   if (values.help) return null
   const [first, ...others] = positionals
   const action = ACTIONS.find((name) => name === first)
-  const names = action === undefined ? positionals : others
+  const asked = action === undefined ? positionals : others
+  const extras = action === 'install' ? EXTRAS.filter((name) => asked.includes(name)) : []
+  const names = asked.filter((name) => !extras.some((extra) => extra === name))
   const cache = resolve(servicesFolder(environment))
   return {
     action: action ?? 'start',
-    services: chosen(names, action ?? 'start'),
+    services: names.length === 0 && extras.length > 0 ? [] : chosen(names, action ?? 'start'),
+    extras,
     dir: resolve(values.dir ?? `${cache}/run`),
     cache,
     repository: repository(values.repository),

@@ -3,29 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { findReader, skipped } from '../../actors/testing/services.ts'
 import { bronzeLocation } from './bronze-table.ts'
 import { Lake, lakeSink, noLake, tableIn } from './lake-testing.ts'
 import { currentSnapshotId } from './metadata.ts'
 import type { S3Warehouse } from './s3-sink.ts'
 import { batchFor } from './testing.ts'
 
-const PYTHON = process.env['ORRERY_PYTHON'] ?? 'python3'
+const READERS = ['pyiceberg', 'duckdb'] as const
 const never = (): AbortSignal => new AbortController().signal
 const SUM = (499 * 500) / 2
 let lake: Lake
-
-/** Is there a Python with both readers. */
-function noReaders(): boolean {
-  const imports = 'import pyiceberg, duckdb, duckdb_extension_iceberg'
-  const { exitCode } = Bun.spawnSync([PYTHON, '-c', imports], { stderr: 'ignore' })
-  if (exitCode !== 0) {
-    const packages =
-      "'pyiceberg[pyarrow,s3fs,pyiceberg-core]==0.12.0' duckdb==1.5.5 " +
-      'duckdb-extension-iceberg==1.5.5 duckdb-extension-httpfs==1.5.5 duckdb-extension-avro==1.5.5 pytz'
-    console.warn(`SKIPPED: other readers of the lake: ORRERY_PYTHON needs pip install ${packages}`)
-  }
-  return exitCode !== 0
-}
 
 async function filled(warehouse: S3Warehouse): Promise<S3Warehouse> {
   const ports = tableIn(warehouse)
@@ -49,7 +37,8 @@ async function readBy(warehouse: S3Warehouse, append = false) {
     : { metadata: await metadataOf(warehouse) }
   const asked = JSON.stringify({ ...where, accessKey, secretKey, region, endpoint, append })
   const script = new URL('./lake-readers.py', import.meta.url).pathname
-  const child = Bun.spawn([PYTHON, script, asked], { stdout: 'pipe', stderr: 'pipe' })
+  const python = findReader('pyiceberg', process.env) ?? ''
+  const child = Bun.spawn([python, script, asked], { stdout: 'pipe', stderr: 'pipe' })
   const [said, errors] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -91,7 +80,7 @@ describe.skipIf(noLake(process.env) !== null)('readers that are not ours', () =>
     expect(replies).toEqual(['ready', `500\t500\t${SUM}`, `500\t500\t${SUM}`])
   }, 120_000)
 
-  test.skipIf(noReaders())(
+  test.skipIf(skipped(READERS, process.env))(
     'PyIceberg and DuckDB read it, and what PyIceberg adds is built upon',
     async () => {
       const seen = { rows: 500, distinct: 500, sum: SUM }

@@ -6,7 +6,7 @@ import {
   startCatalog,
   startS3,
 } from '../../actors/testing/servers.ts'
-import { type Environment, missing } from '../../actors/testing/services.ts'
+import { type Environment, skipped } from '../../actors/testing/services.ts'
 import type { Batch } from '../sink.ts'
 import { systemRandom } from './names.ts'
 import type { S3Access } from './s3-access.ts'
@@ -15,11 +15,9 @@ import { IcebergSink, TABLE_POLICY } from './sink.ts'
 import type { BronzeTable, FrameOf } from './table-schema.ts'
 import { readRows } from './testing.ts'
 
-/** Why there is no lake to test against, said aloud; null when there is one. */
+/** Why there is no lake to test against, said aloud; null when there is one. Throws with `CI` set. */
 export function noLake(env: Environment): string | null {
-  const reason = missing('s3', env) ?? missing('catalog', env)
-  if (reason !== null) console.warn(`SKIPPED: Iceberg on real S3 and a real catalog: ${reason}`)
-  return reason
+  return skipped(['s3', 'catalog'], env) ? 'no lake' : null
 }
 
 /** A real S3 server and a real REST catalog over it. */
