@@ -18,6 +18,7 @@ import {
 import { ChdbPool } from './chdb-pool.ts'
 import { type ClickHouse, ClickHouseError, type Insert, type Row } from './engine.ts'
 import { endOnFatalSignals } from './fatal-signals.ts'
+import { guardOf } from './fence.ts'
 import { isPlainName, sqlText } from './sql-text.ts'
 
 export type ChdbOptions = Readonly<{
@@ -109,7 +110,7 @@ class ChdbEngine implements ClickHouse {
     return rows
   }
 
-  async insert({ table, columns, token }: Insert): Promise<void> {
+  async insert({ table, columns, token, writer }: Insert): Promise<void> {
     const name = `insert_${this.#inserts}`
     this.#inserts += 1
     const names = columns.map((column) => `\`${column.name}\``).join(', ')
@@ -120,7 +121,7 @@ class ChdbEngine implements ClickHouse {
         await run(
           session,
           `INSERT INTO ${table} (${names}) SETTINGS insert_deduplication_token = ${sqlText(token)} ` +
-            `SELECT ${names} FROM arrowstream('${name}')`,
+            `SELECT ${names} FROM arrowstream('${name}')${writer ? ` WHERE ${guardOf(writer)}` : ''}`,
         )
       } finally {
         this.#addon._arrowUnregister(session.connection, name)

@@ -62,8 +62,11 @@ export interface SharedStore {
   definition(sql: string): string
   /** Runs a task while no other process runs one. A lock of a process that died is taken over. */
   alone<T>(task: () => Promise<T>): Promise<T>
-  /** Waits until no write that began before this call can still land. */
-  settle(): Promise<void>
+  /**
+   * Waits until no write that began before this call can still land. With a claim: none of its partition by this or
+   * an earlier one; those that do not end soon are stopped. Throws, retriable, when one does not end even so.
+   */
+  settle(claim?: WriterEpoch): Promise<void>
 }
 
 /** What ClickHouse refused; `clickhouseCode` is its own number, null when it gave none. */

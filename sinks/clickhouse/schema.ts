@@ -16,6 +16,24 @@ export async function migrate(
   engine: ClickHouse,
   migrations: typeof MIGRATIONS = MIGRATIONS,
 ): Promise<number> {
+  const found = await inTurn(engine, migrations)
+  await engine.shared?.settle()
+  return found
+}
+
+/**
+ * The same, once for an engine and without the wait: for writers that wait for those of their own partition
+ * alone, and open many partitions at a time.
+ */
+export async function bringTablesOn(engine: ClickHouse): Promise<void> {
+  if (current.has(engine)) return
+  await inTurn(engine, MIGRATIONS)
+  current.add(engine)
+}
+
+const current = new WeakSet<ClickHouse>()
+
+function inTurn(engine: ClickHouse, migrations: typeof MIGRATIONS): Promise<number> {
   const before = (migrating.get(engine) ?? Promise.resolve()).catch(() => {})
   const migrated = before.then(() => migrateAlone(engine, migrations))
   migrating.set(engine, migrated)
@@ -33,7 +51,6 @@ async function migrateAlone(engine: ClickHouse, migrations: typeof MIGRATIONS): 
     const step = (): Promise<void> => bringOn(engine, migrations)
     await (shared ? shared.alone(step) : step())
   }
-  await shared?.settle()
   return found
 }
 

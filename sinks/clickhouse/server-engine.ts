@@ -2,7 +2,15 @@ import { type Clock, type Random, systemClock } from '../../actors/kernel/clock.
 import { messageOf } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
 import { CONSOLE_LIMITS, type ConsoleLimits } from './chdb-config.ts'
-import { type ClickHouse, type Insert, type Row, type SharedStore, textOf } from './engine.ts'
+import {
+  type ClickHouse,
+  type Insert,
+  type Row,
+  type SharedStore,
+  textOf,
+  type WriterEpoch,
+} from './engine.ts'
+import { EPOCHS_TABLE, guardOf, structureOf } from './fence.ts'
 import { arrowStream } from './server-arrow.ts'
 import { forServer, type ServerKind } from './server-cluster.ts'
 import { type ServerAddress, urlOf } from './server-connect.ts'
@@ -10,7 +18,8 @@ import { refuseOtherDatabases } from './server-console.ts'
 import { ServerError, whatToCheck } from './server-errors.ts'
 import type { ServerLink } from './server-link.ts'
 import { runAlone } from './server-lock.ts'
-import { askSettings, insertSettings, OWN_COMMENT } from './server-settings.ts'
+import { askSettings, insertSettings } from './server-settings.ts'
+import { insertComment, settleInserts } from './server-settle.ts'
 import { ANSWER_BYTES_MAX, readRows, runCommand } from './server-statements.ts'
 import { sqlText } from './sql-text.ts'
 
@@ -38,6 +47,10 @@ export type ServerTimeouts = Readonly<{
   queryMs: number
   insertMs: number
   commandMs: number
+  /** How long an insert of an earlier claim of a partition may take to end by itself; then it is stopped. */
+  stopMs: number
+  /** How long a claim waits for such inserts altogether. */
+  claimMs: number
 }>
 
 export const SERVER_TIMEOUTS: ServerTimeouts = {
@@ -45,10 +58,9 @@ export const SERVER_TIMEOUTS: ServerTimeouts = {
   queryMs: 60_000,
   insertMs: 30_000,
   commandMs: 60_000,
+  stopMs: 3_000,
+  claimMs: 10_000,
 }
-
-/** How often running statements are looked at while they are waited for. */
-const LOOK_EVERY_MS = 50
 
 /** ClickHouse on a server. */
 export interface ClickHouseServer extends ClickHouse {
@@ -91,7 +103,7 @@ export class ServerEngine implements ClickHouseServer {
     this.shared = {
       definition,
       alone: (task) => runAlone({ engine: this, definition, holder, clock, log }, task),
-      settle: () => this.#settle(),
+      settle: (claim) => this.#settle(claim),
     }
   }
 
@@ -103,15 +115,23 @@ export class ServerEngine implements ClickHouseServer {
     return readRows(this.#links.read, sql, this.#timeouts.queryMs, this.#clock)
   }
 
-  async insert({ table, columns, token }: Insert): Promise<void> {
+  async insert({ table, columns, token, writer }: Insert): Promise<void> {
     const names = columns.map((column) => `\`${column.name}\``).join(', ')
     const timeoutMs = this.#timeouts.insertMs
     const quorum = this.#cluster === null ? null : (this.#options.insertQuorum ?? 'auto')
+    const comment = insertComment(this.database, writer)
+    const claims = table === EPOCHS_TABLE
+    const rows = writer
+      ? `SELECT ${names} FROM input(${sqlText(structureOf(columns))}) WHERE ${guardOf(writer)} `
+      : ''
     await this.#links.write.run({
-      sql: `INSERT INTO ${table} (${names}) FORMAT ArrowStream`,
+      sql: `INSERT INTO ${table} (${names}) ${rows}FORMAT ArrowStream`,
       // A copy: a request that was given up may still be read from when the columns are used again.
       body: arrowStream(columns),
-      settings: insertSettings({ token, timeoutMs, quorum, comment: this.#insertComment }),
+      settings: insertSettings({
+        ...{ token, timeoutMs, quorum, comment },
+        fence: writer ? { claims } : null,
+      }),
       timeoutMs,
       bytesMax: 1_000_000,
       // Its token makes a second time harmless.
@@ -156,37 +176,16 @@ export class ServerEngine implements ClickHouseServer {
     return this.#closing
   }
 
-  get #insertComment(): string {
-    return `${OWN_COMMENT} insert ${this.database}`
-  }
-
   /**
    * An insert whose sender is gone runs on, once the server has all of it. So those that run are waited
    * for; and on a cluster, for what other replicas have.
    */
-  async #settle(): Promise<void> {
-    const processes =
-      this.#cluster === null
-        ? 'system.processes'
-        : `clusterAllReplicas(${sqlText(this.#cluster)}, system.processes)`
-    const running = async (): Promise<ReadonlySet<string>> => {
-      const rows = await this.query(
-        `SELECT query_id FROM ${processes} WHERE Settings['log_comment'] = ${sqlText(this.#insertComment)}`,
-      )
-      return new Set(rows.map(([id]) => textOf(id)))
-    }
-    const startMs = this.#clock.monotonicMs()
-    const begun = await running()
-    for (let left = begun.size; left > 0;) {
-      const lookedMs = this.#clock.monotonicMs() - startMs
-      if (lookedMs > 2 * this.#timeouts.insertMs) {
-        throw new ServerError('inserts that were begun earlier do not end', null, 'unknown')
-      }
-      await new Promise<void>((resolve) => void this.#clock.after(LOOK_EVERY_MS, resolve))
-      const now = await running()
-      left = [...begun].filter((id) => now.has(id)).length
-    }
-    if (this.#cluster === null) return
+  async #settle(claim?: WriterEpoch): Promise<void> {
+    const { insertMs, stopMs, claimMs } = this.#timeouts
+    const limits = claim ? { stopMs, limitMs: claimMs } : { stopMs: null, limitMs: 2 * insertMs }
+    const cluster = this.#cluster
+    await settleInserts({ engine: this, cluster, clock: this.#clock, ...limits }, claim)
+    if (cluster === null) return
     const tables = await this.query(
       "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE 'Replicated%'",
     )

@@ -46,6 +46,8 @@ export type InsertSettings = Readonly<{
   comment: string
   /** How many replicas must have the rows; null for a server that has none. */
   quorum: string | null
+  /** For rows that are refused after a later claim; `claims` for a claim itself. */
+  fence: Readonly<{ claims: boolean }> | null
 }>
 
 /** For rows: one block, stored once by its token, answered when it is stored. */
@@ -59,7 +61,16 @@ export function insertSettings(options: InsertSettings): ClickHouseSettings {
     max_execution_time: secondsOf(options.timeoutMs),
     log_comment: options.comment,
     ...(options.quorum === null ? {} : quorum(options.quorum, options.timeoutMs)),
+    ...(options.quorum === null || !options.fence ? {} : fence(options.fence)),
   }
+}
+
+/**
+ * On a cluster a claim must be seen wherever a guard is looked at: claims are in a quorum one after the other, and
+ * a replica that lacks one does not answer. That only works for tables whose quorums are not parallel.
+ */
+function fence({ claims }: Readonly<{ claims: boolean }>): ClickHouseSettings {
+  return { select_sequential_consistency: '1', ...(claims && { insert_quorum_parallel: 0 }) }
 }
 
 function quorum(replicas: string, timeoutMs: number): ClickHouseSettings {

@@ -126,9 +126,9 @@ export class TestStatements {
     session: Session,
     { sql, data, slow }: TestStatement,
   ): Promise<Readonly<{ sql: string; rows: number }>> {
-    const found = INSERT.exec(sql)
+    const found = INSERT.exec(sql) ?? INSERT_SELECT.exec(sql)
     if (!found || data.length === 0) return { sql: `${sql}${data.toString('utf8')}`, rows: 0 }
-    const { into = '', table = '', names, format = '' } = found.groups ?? {}
+    const { into = '', table = '', names, given, format = '' } = found.groups ?? {}
     const answer = await session.queryAsync(`DESCRIBE TABLE ${table}`, { format: 'JSONEachRow' })
     const all: unknown[] = answer
       .text()
@@ -145,9 +145,11 @@ export class TestStatements {
     const structure = (wanted ?? [...types.keys()])
       .map((name) => `\`${name}\` ${types.get(name)}`)
       .join(', ')
+    // A literal already, when the statement says itself what its rows are.
+    const columns = given ?? sqlText(structure)
     const literal = `base64Decode('${data.toString('base64')}')`
     const list = names ?? '*'
-    const rows = `format(${format}, ${sqlText(structure)}, ${literal})`
+    const rows = `format(${format}, ${columns}, ${literal})`
     const wait = slow ? ' WHERE sleep(1) = 0' : ''
     return { sql: `${into} SELECT ${list} FROM ${rows}${wait}`, rows: 0 }
   }
@@ -155,6 +157,15 @@ export class TestStatements {
 
 const INSERT =
   /^\s*(?<into>INSERT INTO (?<table>[\w.`]+)\s*(?:\((?<names>[^)]*)\))?)\s*FORMAT (?<format>\w+)\s*$/i
+
+/** Its guard is looked at when it begins, so it is not part of what is run with the rows. */
+const INSERT_SELECT =
+  /^(?<into>INSERT INTO (?<table>[\w.`]+) \((?<names>[^)]*)\)) SELECT [^()]+ FROM input\((?<given>'(?:[^'\\]|\\.)*')\) WHERE (?<guard>.+) FORMAT (?<format>\w+)$/
+
+/** The condition of an insert that reads its rows by `input`; null when it has none. */
+export function guardIn(sql: string): string | null {
+  return INSERT_SELECT.exec(sql)?.groups?.guard ?? null
+}
 
 function isCancelled({ settings }: TestStatement): boolean {
   const name = 'cancel_http_readonly_queries_on_client_close'

@@ -1,21 +1,21 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import {
-  brotliDecompressSync,
-  gunzipSync,
-  gzipSync,
-  inflateSync,
-  zstdCompressSync,
-  zstdDecompressSync,
-} from 'node:zlib'
 
 import { messageOf } from '../../actors/kernel/errors.ts'
-import { CONTROL_PARAMS, type TestStatement, TestStatements } from './server-testing-statements.ts'
+import { encoded, readBody, statementOf } from './server-testing-requests.ts'
+import { RunningInserts } from './server-testing-running.ts'
+import { guardIn, type TestStatement, TestStatements } from './server-testing-statements.ts'
 
 /** What goes wrong with a request of a test server. */
 export type Fault =
   'cut before' | 'cut after' | 'cut within' | 'hang before' | 'hang after' | 'unavailable' | 'slow'
+
+/**
+ * Where a request can be held up: before the server knows of it; once its statement runs, before its rows are there;
+ * when all is done, before the answer.
+ */
+export type HoldPoint = 'arriving' | 'running' | 'done'
 
 export type TestServerOptions = Readonly<{
   /** The engine's directory, opened by this process. */
@@ -44,6 +44,8 @@ export class ClickHouseTestServer {
   readonly seen: Seen[] = []
   /** Asked before each request what is to go wrong with it. */
   fault: (statement: TestStatement) => Fault | null = () => null
+  /** Asked at each point of each request how long to hold it up. */
+  hold: (sql: string, point: HoldPoint) => Promise<void> | null = () => null
   /** Called when a request begins to hang. */
   onHang: () => void = () => {}
   /** Most connections that there were at a time. */
@@ -52,6 +54,7 @@ export class ClickHouseTestServer {
   readonly #server: Server
   readonly #statements: TestStatements
   readonly #options: TestServerOptions
+  readonly #running = new RunningInserts()
   #hanging: (() => void)[] = []
 
   private constructor(server: Server, statements: TestStatements, options: TestServerOptions) {
@@ -101,14 +104,31 @@ export class ClickHouseTestServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://server')
-    const body = await readBody(request)
     if (url.pathname === '/ping') return void response.end('Ok.\n')
     const refused = this.#refuse(request, url.searchParams)
-    if (refused) return sendError(response, refused)
-    const statement = statementOf(request, url.searchParams, body)
+    if (refused) {
+      await readBody(request)
+      return sendError(response, refused)
+    }
+    const id = crypto.randomUUID()
+    try {
+      await this.#perform(request, response, { params: url.searchParams, id })
+    } finally {
+      this.#running.end(id)
+    }
+  }
+
+  async #perform(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { params, id }: Readonly<{ params: URLSearchParams; id: string }>,
+  ): Promise<void> {
+    const refused = await this.#begin(request, params, id)
+    const body = await readBody(request)
+    const statement = statementOf(request, params, body)
     this.seen.push({
       sql: statement.sql,
-      params: url.searchParams,
+      params,
       encoding: request.headers['content-encoding'] ?? '',
       bytes: statement.data.length,
     })
@@ -119,14 +139,19 @@ export class ClickHouseTestServer {
       response.writeHead(503, { 'Content-Type': 'text/html' })
       return void response.end('<html>no upstream</html>')
     }
+    if (refused) return sendError(response, refused)
+    if (this.#running.isStopped(id)) return sendError(response, STOPPED)
     const gone = (): void => void this.#statements.cancel(statement)
     request.socket.once('close', gone)
-    const result = await this.#statements.run({ ...statement, slow: fault === 'slow' })
+    const sql = this.#running.meet(statement.sql)
+    const result = await this.#statements.run({ ...statement, sql, slow: fault === 'slow' })
     request.socket.off('close', gone)
+    this.#running.end(id)
+    await this.hold(statement.sql, 'done')
     if (fault === 'cut after') return void request.socket.destroy()
     if (fault === 'hang after') return this.#hang(request)
     if (!result.ok) return sendError(response, result)
-    const { encoding, bytes } = encoded(request, url.searchParams, result.bytes)
+    const { encoding, bytes } = encoded(request, params, result.bytes)
     response.writeHead(200, {
       'Content-Type': 'text/plain; charset=UTF-8',
       'X-ClickHouse-Query-Id': statement.queryId,
@@ -142,6 +167,26 @@ export class ClickHouseTestServer {
       return
     }
     response.end(bytes)
+  }
+
+  /**
+   * What happens before the rows of an insert are there: it is among the processes, and its guard has been looked
+   * at. Gives what the guard refuses.
+   */
+  async #begin(
+    request: IncomingMessage,
+    params: URLSearchParams,
+    id: string,
+  ): Promise<Failure | null> {
+    const sql = params.get('query') ?? ''
+    await this.hold(sql, 'arriving')
+    if (!sql.startsWith('INSERT INTO ')) return null
+    this.#running.begin(id, params.get('log_comment') ?? '')
+    const statement = statementOf(request, params, Buffer.alloc(0))
+    const guard = guardIn(sql)
+    const looked = guard && (await this.#statements.run({ ...statement, sql: `SELECT ${guard}` }))
+    await this.hold(sql, 'running')
+    return looked && !looked.ok ? looked : null
   }
 
   /** Keeps a request without an answer until it is let go, and then cuts it off. */
@@ -168,61 +213,9 @@ export class ClickHouseTestServer {
 
 type Failure = Readonly<{ code: number; message: string }>
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk)
-  const raw = Buffer.concat(chunks)
-  switch (request.headers['content-encoding'] ?? '') {
-    case 'gzip':
-      return gunzipSync(raw)
-    case 'zstd':
-      return zstdDecompressSync(raw)
-    case 'br':
-      return brotliDecompressSync(raw)
-    case 'deflate':
-      return inflateSync(raw)
-    default:
-      return raw
-  }
-}
-
-/** The statement is the parameter `query` with the body after it, or the body alone. */
-function statementOf(
-  request: IncomingMessage,
-  params: URLSearchParams,
-  body: Buffer,
-): TestStatement {
-  const query = params.get('query')
-  const header = (name: string): string | null => {
-    const value = request.headers[name]
-    return typeof value === 'string' ? value : null
-  }
-  return {
-    sql: query ?? body.toString('utf8'),
-    data: query === null ? Buffer.alloc(0) : body,
-    database: params.get('database') ?? header('x-clickhouse-database') ?? 'default',
-    format: header('x-clickhouse-format') ?? params.get('default_format') ?? 'TabSeparated',
-    queryId: params.get('query_id') ?? '',
-    slow: false,
-    mark: `/* ${crypto.randomUUID()} */`,
-    sessionId: params.get('session_id'),
-    settings: [...params].filter(([name]) => !CONTROL_PARAMS.has(name) && !/^param_/.test(name)),
-    parameters: [...params].flatMap(([name, value]): [string, string][] =>
-      name.startsWith('param_') ? [[name.slice(6), value]] : [],
-    ),
-  }
-}
-
-function encoded(
-  request: IncomingMessage,
-  params: URLSearchParams,
-  bytes: Uint8Array,
-): Readonly<{ encoding: string; bytes: Uint8Array }> {
-  const accepted = String(request.headers['accept-encoding'] ?? '')
-  if (params.get('enable_http_compression') !== '1') return { encoding: '', bytes }
-  if (accepted.includes('zstd')) return { encoding: 'zstd', bytes: zstdCompressSync(bytes) }
-  if (accepted.includes('gzip')) return { encoding: 'gzip', bytes: gzipSync(bytes) }
-  return { encoding: '', bytes }
+const STOPPED: Failure = {
+  code: 394,
+  message: 'Code: 394. DB::Exception: Query was cancelled. (QUERY_WAS_CANCELLED)',
 }
 
 /** ClickHouse's own choice of a status for its codes. */

@@ -2,9 +2,10 @@ import { type Clock, systemClock } from '../../actors/kernel/clock.ts'
 import { assert, messageOf } from '../../actors/kernel/errors.ts'
 import type { Fact } from '../../actors/model/fact.ts'
 import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
-import { type ClickHouse, ClickHouseError, numberOf } from './engine.ts'
+import { type ClickHouse, ClickHouseError, numberOf, type WriterEpoch } from './engine.ts'
+import { checkInstallation, claim, fenced, isFenced, writeProgress } from './fence.ts'
 import { isSilver, NAMED_TABLES, rowName, SilverRows } from './rows.ts'
-import { migrate } from './schema.ts'
+import { bringTablesOn, migrate } from './schema.ts'
 import { sqlInt, sqlText } from './sql-text.ts'
 
 export const CLICKHOUSE_SINK = 'clickhouse'
@@ -28,6 +29,16 @@ export async function readAcknowledged(engine: ClickHouse, partition: number): P
   return numberOf(row?.[1]) === 0 ? -1 : numberOf(row?.[0])
 }
 
+/** What a sink needs where several processes write to one store. */
+export type ClickHouseSinkOptions = Readonly<{
+  /** Of this worker's claim of the partitions it opens: rises by one with each claim. Whoever has an earlier one is refused. */
+  epoch?: number
+  /** Who claims, for a person who looks at `sink_epochs`. */
+  holder?: string
+  /** Whose the tables are: opening tables of another throws OrreryError `installation_other`. */
+  installation?: string
+}>
+
 type Progress = {
   acknowledged: number
   /** Names of rows above `acknowledged` that the store has: what a crash, or a failed write, left between data and progress. */
@@ -44,19 +55,31 @@ export class ClickHouseSink implements Sink<Fact> {
   readonly #clock: Clock
   readonly #rows = new SilverRows()
   readonly #progress = new Map<number, Progress>()
+  readonly #options: ClickHouseSinkOptions
   #writing = false
 
-  constructor(engine: ClickHouse, limits = CLICKHOUSE_LIMITS, clock: Clock = systemClock) {
+  constructor(
+    engine: ClickHouse,
+    limits = CLICKHOUSE_LIMITS,
+    clock: Clock = systemClock,
+    options: ClickHouseSinkOptions = {},
+  ) {
     assert(limits.inFlightMax === 1, 'the ClickHouse sink writes one batch at a time')
     this.#engine = engine
     this.#clock = clock
+    this.#options = options
     this.limits = limits
   }
 
+  /** With an epoch: claims the partition. Throws SinkFenced when there is a later claim. */
   async open(partition: number, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted()
+    const { holder = '', installation } = this.#options
+    const writer = this.#writerOf(partition)
     try {
-      await migrate(this.#engine)
+      await (writer ? bringTablesOn(this.#engine) : migrate(this.#engine))
+      if (installation !== undefined) await checkInstallation(this.#engine, installation)
+      if (writer) await claim(this.#engine, writer, holder)
       const acknowledged = await readAcknowledged(this.#engine, partition)
       const stored = await this.#readStored(partition, acknowledged)
       this.#progress.set(partition, { acknowledged, stored, doubtful: false })
@@ -78,7 +101,8 @@ export class ClickHouseSink implements Sink<Fact> {
       await this.#write(batch, progress)
     } catch (cause) {
       progress.doubtful = true
-      throw toSinkError(cause)
+      const writer = this.#writerOf(batch.partition)
+      throw writer && isFenced(cause) ? fenced(writer, cause) : toSinkError(cause)
     } finally {
       this.#rows.clear()
       this.#writing = false
@@ -100,21 +124,36 @@ export class ClickHouseSink implements Sink<Fact> {
       this.#rows.add(fact, progress.stored)
     }
     while (!this.#rows.settle(ROWS_PER_SLICE)) await this.#letOthersRun()
+    const writer = this.#writerOf(partition)
     // All end before the first failure is thrown: until then their memory is being read.
-    const inserts = this.#rows
-      .tables()
-      .map(({ table, columns }) =>
-        this.#engine.insert({ table, columns, token: `${table}:${batch.id}` }),
-      )
+    const inserts = this.#rows.tables().map(({ table, columns }) =>
+      this.#engine.insert({
+        table,
+        columns,
+        token: `${table}:${batch.id}`,
+        ...(writer && { writer }),
+      }),
+    )
     for (const outcome of await Promise.allSettled(inserts)) {
       if (outcome.status === 'rejected') throw outcome.reason
     }
-    await this.#engine.command(
-      `INSERT INTO sink_progress (sink, \`partition\`, \`offset\`) ` +
-        `VALUES (${sqlText(CLICKHOUSE_SINK)}, ${sqlInt(partition)}, ${sqlInt(offsetLast)})`,
-    )
+    await this.#writeProgress(partition, offsetLast)
     progress.acknowledged = offsetLast
     progress.stored = above(progress.stored, offsetLast)
+  }
+
+  #writeProgress(partition: number, offset: number): Promise<void> {
+    const writer = this.#writerOf(partition)
+    if (writer) return writeProgress(this.#engine, { sink: CLICKHOUSE_SINK, offset, writer })
+    return this.#engine.command(
+      `INSERT INTO sink_progress (sink, \`partition\`, \`offset\`) ` +
+        `VALUES (${sqlText(CLICKHOUSE_SINK)}, ${sqlInt(partition)}, ${sqlInt(offset)})`,
+    )
+  }
+
+  #writerOf(partition: number): WriterEpoch | null {
+    const { epoch } = this.#options
+    return epoch === undefined ? null : { partition, epoch }
   }
 
   #letOthersRun(): Promise<void> {

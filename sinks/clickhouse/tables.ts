@@ -1,3 +1,6 @@
+import { FACT_NAME, KEPT, OFFSET_INDEX, SYNCED } from './table-settings.ts'
+import { writerTables } from './writer-tables.ts'
+
 /**
  * Statements that make the silver tables, one list a version. A version that was released is never
  * changed: what comes later is a new list. Each statement may run twice, since a crash may come between.
@@ -12,26 +15,8 @@ export const MIGRATIONS: readonly Readonly<{ name: string; statements: readonly 
   { name: 'dead letter retries', statements: [retryTable()] },
   { name: 'trips and regions', statements: [...regionTables(), regionView()] },
   { name: 'synced merges', statements: syncedMerges() },
+  { name: 'writers', statements: writerTables() },
 ]
-
-/** Whence a row comes, down to the bytes that a vehicle sent. */
-const FACT_NAME = `
-  \`partition\` UInt32,
-  \`offset\` UInt64,
-  \`part\` UInt32`
-
-/** A merged part is synced too: a power cut would leave it with holes, and its source parts go before long. */
-const SYNCED = `
-  fsync_after_insert = 1,
-  fsync_part_directory = 1,
-  min_rows_to_fsync_after_merge = 1,
-  min_compressed_bytes_to_fsync_after_merge = 1`
-
-const KEPT = `
-  non_replicated_deduplication_window = 10000,${SYNCED}`
-
-/** Finds what is stored above an offset without reading the table. */
-const OFFSET_INDEX = 'INDEX offset_range `offset` TYPE minmax GRANULARITY 4'
 
 function silverTables(): string[] {
   return [
