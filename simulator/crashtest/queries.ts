@@ -1,7 +1,8 @@
 /** What a ping is by content, and a movement the same: two of these are one ping sent twice. */
 const PING = 'session_id, status, toUnixTimestamp64Micro(timestamp), current_lat, current_lon'
 const MOVEMENT = 'session_id, status, event_time_us, current_lat, current_lon'
-const BRONZE = 'bronze.raw_delivery_data'
+/** Where bronze is found, unless a check is told of another place. */
+export const BRONZE = 'bronze.raw_delivery_data'
 /** The sessions of one share. */
 type Where = string
 const distinct = (
