@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 import { nanoid } from 'nanoid'
 
-import { RegionsFeed as Feed } from '../actors/feed/regions-feed.ts'
+import { RegionsFeed as Feed, type RegionsStand } from '../actors/feed/regions-feed.ts'
 import type { Sequenced } from '../actors/feed/ring.ts'
 import type { Clock } from '../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
@@ -22,7 +22,7 @@ import { isWatched } from './watching.ts'
 type Listener = Parameters<RegionsFeed['subscribe']>[0]
 
 /** One tick makes one delta: short beside the second in which a provisional window must be seen. */
-const TICK_MS = 250
+export const REGIONS_TICK_MS = 250
 /** A viewer that was cut off finds the deltas it missed for so long. */
 const COME_BACK_MS = 60_000
 
@@ -39,11 +39,7 @@ export class LiveRegions implements RegionsFeed {
 
   constructor(clock: Clock, telemetry: Telemetry) {
     this.#clock = clock
-    this.#feed = new Feed({
-      epoch: nanoid(10),
-      partitions: [TRIPS_PARTITION],
-      limits: { windowsPerTickMax: 2_000, deltasMax: 240, windowsMax: 50_000 },
-    })
+    this.#feed = newRegionsFeed(nanoid(10), [TRIPS_PARTITION])
     telemetry
       .gauge('orrery_watermark_seconds', 'Event time up to which windows are final, since 1970 UTC')
       .from(() => (this.#feed.watermarkMs ?? 0) / 1_000)
@@ -72,15 +68,7 @@ export class LiveRegions implements RegionsFeed {
 
   /** Shows what the store has, before the journal's tail is replayed. */
   async restore(windows: WindowReader): Promise<void> {
-    const totals = await windows.totals()
-    const held = []
-    for (const { regionId } of totals) {
-      for (const sizeS of WINDOW_SIZES_S) {
-        const range = { regionId, sizeS, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
-        held.push(...(await windows.range({ ...range, limit: SNAPSHOT_WINDOWS_MAX })))
-      }
-    }
-    this.#feed.restore({ totals, windows: held, watermarkMs: await windows.watermarkMs() })
+    this.#feed.restore(await regionsStandOf(windows))
   }
 
   accept(fact: Fact): void {
@@ -89,7 +77,7 @@ export class LiveRegions implements RegionsFeed {
   }
 
   start(): void {
-    this.#cancel = this.#clock.after(TICK_MS, () => {
+    this.#cancel = this.#clock.after(REGIONS_TICK_MS, () => {
       const nowMs = this.#clock.monotonicMs()
       if (isWatched(this.#listeners)) this.#watchedMs = nowMs
       this.#recently = nowMs - this.#watchedMs < COME_BACK_MS
@@ -102,6 +90,25 @@ export class LiveRegions implements RegionsFeed {
   stop(): void {
     this.#cancel()
   }
+}
+
+/** A feed of these partitions, within the bounds of one process. */
+export function newRegionsFeed(epoch: string, partitions: readonly number[]): Feed {
+  const limits = { windowsPerTickMax: 2_000, deltasMax: 240, windowsMax: 50_000 }
+  return new Feed({ epoch, partitions, limits })
+}
+
+/** What a store of windows has: where a feed begins. */
+export async function regionsStandOf(windows: WindowReader): Promise<RegionsStand> {
+  const totals = await windows.totals()
+  const held = []
+  for (const { regionId } of totals) {
+    for (const sizeS of WINDOW_SIZES_S) {
+      const range = { regionId, sizeS, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
+      held.push(...(await windows.range({ ...range, limit: SNAPSHOT_WINDOWS_MAX })))
+    }
+  }
+  return { totals, windows: held, watermarkMs: await windows.watermarkMs() }
 }
 
 /** The regions of the configured file, or the grid over the city; a file that cannot be used stops the start. */

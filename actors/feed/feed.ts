@@ -93,16 +93,16 @@ export class Feed {
     return count
   }
 
-  /** Mean speed of the vehicles under way, km/h. */
-  get meanSpeedKmh(): number {
-    let sum = 0
+  /** Of the vehicles under way: how many, and their speeds together, km/h. */
+  get speeds(): Readonly<{ sumKmh: number; count: number }> {
+    let sumKmh = 0
     let count = 0
     for (const track of this.#tracks.values()) {
       if (track.status !== 'started' && track.status !== 'en_route') continue
-      sum += track.speedKmh
+      sumKmh += track.speedKmh
       count++
     }
-    return count === 0 ? 0 : sum / count
+    return { sumKmh, count }
   }
 
   /** Puts a session on the map that is not known from facts. */

@@ -10,7 +10,7 @@ import { DeltaRing, type Sequenced } from './ring.ts'
 export type RegionsFeedOptions = Readonly<{
   /** Names this run of the process: event ids of another run mean nothing. */
   epoch: string
-  /** Partitions of trips: the slowest of them is the watermark that is shown. */
+  /** Partitions of trips as far as they are known: of those heard of, the slowest is the watermark that is shown. */
   partitions: readonly number[]
   limits: Readonly<{
     /** Windows that one tick says; what is left comes with the next. */
@@ -20,6 +20,9 @@ export type RegionsFeedOptions = Readonly<{
     windowsMax: number
   }>
 }>
+
+/** What a fact, or another feed, says of a partition; null for a watermark that is not known. */
+export type RegionsChange = Pick<RegionsDelta, 'regions' | 'windows' | 'watermarkMs'>
 
 /** Where the regions stand before the first fact: as the store has them. */
 export type RegionsStand = Readonly<{
@@ -91,15 +94,24 @@ export class RegionsFeed {
    * (`wanted`) no delta is prepared, and who comes takes a snapshot.
    */
   accept(fact: WindowsFact, wanted = true): void {
-    const { partition, regionId, totals, watermarkMs } = fact
-    const before = this.#watermarks.get(partition) ?? -Infinity
-    this.#watermarks.set(partition, Math.max(before, watermarkMs))
-    const known = this.#totals.get(regionId)
-    if (!known || seenOf(totals) >= seenOf(known)) {
+    const { partition, totals, windows, watermarkMs } = fact
+    this.take(partition, { regions: [totals], windows, watermarkMs }, wanted)
+  }
+
+  /** As `accept`, for what another feed says of a partition: a delta of it, or its snapshot. */
+  take(partition: number, change: RegionsChange, wanted = true): void {
+    const { regions, windows, watermarkMs } = change
+    const before = this.#watermarks.get(partition) ?? null
+    const after = before !== null && (watermarkMs ?? -Infinity) < before ? before : watermarkMs
+    this.#watermarks.set(partition, after)
+    for (const totals of regions) {
+      const { regionId } = totals
+      const known = this.#totals.get(regionId)
+      if (known && seenOf(totals) < seenOf(known)) continue
       this.#totals.set(regionId, totals)
       if (wanted) this.#told.add(regionId)
     }
-    for (const window of fact.windows) {
+    for (const window of windows) {
       if (!this.#hold(window)) continue
       // What waits to be said must not be older than a snapshot that is taken meanwhile.
       if (wanted || this.#changed.size > 0) this.#changed.set(nameOf(window), window)
