@@ -192,13 +192,13 @@ async function send(
 }
 
 function sendError(cause: unknown): OrreryError {
-  const isTooLarge = TOO_LARGE_TYPES.includes(typeOf(cause))
+  const isTooLarge = TOO_LARGE_TYPES.includes(kafkaTypeOf(cause))
   const code = isTooLarge ? TOO_LARGE : 'kafka'
   return new OrreryError(code, messageOf(cause), { retriable: !isTooLarge, cause })
 }
 
 /** The broker's own word for an error, wherever kafkajs has wrapped it. */
-function typeOf(thrown: unknown): string {
+export function kafkaTypeOf(thrown: unknown): string {
   for (let at = thrown, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     const type: unknown = Reflect.get(at, 'type')
     if (typeof type === 'string') return type

@@ -1,6 +1,6 @@
 import type { JournalEntry } from '../kernel/journal.ts'
 import { frameValues } from '../model/frame.ts'
-import type { Offer } from '../model/offer.ts'
+import type { Offer, RelayStamp } from '../model/offer.ts'
 import { PLACES_MAX } from './places.ts'
 import type { SenderStamp } from './stamp.ts'
 
@@ -32,11 +32,14 @@ const FRAME_BYTES_MAX = 256 * 1024
 /** A retry's own line takes a place too. */
 const FRAME_MESSAGES_MAX = PLACES_MAX - 1
 
-type Sent<Message> = Pick<Offer<Message>, 'payload' | 'messages' | 'source' | 'receivedMs'>
+type Sent<Message> = Pick<
+  Offer<Message>,
+  'payload' | 'messages' | 'source' | 'receivedMs' | 'relay'
+>
 
 /** The records that an offer's messages become, in their order; each keeps its text as the sender wrote it. */
 export function entriesOf<Message>(
-  { payload, messages, source, receivedMs }: Sent<Message>,
+  { payload, messages, source, receivedMs, relay }: Sent<Message>,
   options: EntriesOptions<Message>,
 ): KafkaEntry[] {
   const { kind, keyOf, partitionOf, form } = options
@@ -44,9 +47,15 @@ export function entriesOf<Message>(
   const at = { kind, source, receivedMs }
   const singles = messages.map((message, index): KafkaEntry => {
     const key = keyOf(message)
-    return { ...at, count: 1, partition: partitionOf(key), key, payload: texts[index] ?? '' }
+    const entry = { ...at, count: 1, partition: partitionOf(key), key, payload: texts[index] ?? '' }
+    return relay ? { ...entry, stamp: stampOf(relay, messages.length - 1 - index) } : entry
   })
   return form === 'single' ? singles : framed(singles, options.frameBytesMax ?? FRAME_BYTES_MAX)
+}
+
+/** How an edge's message is named that so many others of its offer follow. */
+export function stampOf({ sender, sequence }: RelayStamp, followers: number): SenderStamp {
+  return { sender, sequence: sequence - followers }
 }
 
 function framed(singles: readonly KafkaEntry[], bytesMax: number): KafkaEntry[] {
@@ -55,7 +64,8 @@ function framed(singles: readonly KafkaEntry[], bytesMax: number): KafkaEntry[] 
     const [first] = of
     if (!first) return
     const payload = of.map((single) => single.payload).join('\n')
-    frames.push({ ...first, key: null, count: of.length, payload })
+    const stamp = of.at(-1)?.stamp
+    frames.push({ ...first, key: null, count: of.length, payload, ...(stamp && { stamp }) })
   }
   for (const partition of new Set(singles.map((single) => single.partition))) {
     let open: KafkaEntry[] = []

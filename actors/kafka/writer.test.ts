@@ -1,78 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 
 import { seededRandom, systemClock, VirtualClock } from '../kernel/clock.ts'
-import { OrreryError } from '../kernel/errors.ts'
 import { silentLog, Telemetry } from '../kernel/telemetry.ts'
 import type { KafkaEntry } from './entries.ts'
+import { type Fault, MemoryBroker } from './memory-broker.ts'
 import { offsetOf } from './places.ts'
-import type { OutgoingRecord, Producer, ProducerSource } from './producer.ts'
-import { TOO_LARGE } from './producer.ts'
-import { Repeats } from './repeats.ts'
 import type { WriteOutcome } from './send-queue.ts'
 import { parseStamp } from './stamp.ts'
 import { KafkaWriter, type KafkaWriterOptions } from './writer.ts'
-
-type Fault = 'lost request' | 'lost answer' | 'silence' | 'too large' | 'half an answer' | null
-
-/** A broker in memory: what it stored, and what goes wrong next. */
-class Broker implements ProducerSource {
-  readonly topic = 'sessions'
-  readonly log: OutgoingRecord[][] = [[], [], [], []]
-  faults: Fault[] = []
-  sends = 0
-  opened = 0
-  recordBytesMax = Infinity
-  batchBytesMax = Infinity
-
-  async partitions(): Promise<number> {
-    return this.log.length
-  }
-
-  async open(): Promise<Producer> {
-    this.opened++
-    let isUsedUp = false
-    return {
-      send: async (records) => {
-        expect(isUsedUp).toBe(false)
-        this.sends++
-        const fault = this.#faultOf(records)
-        isUsedUp = fault !== null
-        await Promise.resolve()
-        if (fault === 'too large') throw new OrreryError(TOO_LARGE, 'too large')
-        if (fault === 'silence') return new Promise(() => {})
-        if (fault === 'lost request') throw new OrreryError('kafka', 'cut')
-        const ranges = new Map<number, number>()
-        for (const record of records) {
-          const log = this.log[record.partition] ?? []
-          if (!ranges.has(record.partition)) ranges.set(record.partition, log.length)
-          log.push(record)
-        }
-        if (fault === 'lost answer') throw new OrreryError('kafka', 'cut')
-        const answer = [...ranges].map(([partition, kafkaOffset]) => ({ partition, kafkaOffset }))
-        return fault === 'half an answer' ? answer.slice(1) : answer
-      },
-      close: async () => {},
-    }
-  }
-
-  #faultOf(records: readonly OutgoingRecord[]): Fault {
-    const sizes = records.map(({ value }) => value.byteLength)
-    const sum = sizes.reduce((total, size) => total + size, 0)
-    if (Math.max(...sizes) > this.recordBytesMax || sum > this.batchBytesMax) return 'too large'
-    return this.faults.shift() ?? null
-  }
-
-  /** What a reader keeps of a partition. */
-  kept(partition: number): string[] {
-    const repeats = new Repeats()
-    return (this.log[partition] ?? [])
-      .filter(({ stamp }, offset) => {
-        const parsed = parseStamp(stamp)
-        return parsed !== null && !repeats.isRepeat(offset, parsed)
-      })
-      .map(({ value }) => value.toString())
-  }
-}
 
 function entry(payload: string, partition = 0): KafkaEntry {
   const at = { kind: 'pings', count: 1, receivedMs: 5, source: 'van' } as const
@@ -80,7 +15,7 @@ function entry(payload: string, partition = 0): KafkaEntry {
 }
 
 async function opened(
-  broker: Broker,
+  broker: MemoryBroker,
   more: Partial<KafkaWriterOptions> = {},
 ): Promise<KafkaWriter> {
   return KafkaWriter.open({
@@ -103,7 +38,7 @@ function appended(writer: KafkaWriter, entries: readonly KafkaEntry[]): Promise<
 
 describe('a writer', () => {
   test('tells each sender where its entries went, in the order of appends, never during one', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     const writer = await opened(broker)
     const told: number[] = []
     const outcomes = await Promise.all(
@@ -128,7 +63,7 @@ describe('a writer', () => {
   test('whatever is lost on the way, each record is kept once and in order, and every sender told', async () => {
     for (let seed = 1; seed <= 30; seed++) {
       const random = seededRandom(seed)
-      const broker = new Broker()
+      const broker = new MemoryBroker()
       const faults: Fault[] = ['lost request', 'lost answer', 'half an answer', null, null]
       broker.faults = Array.from({ length: 20 }, () => faults[Math.floor(random() * 5)] ?? null)
       const writer = await opened(broker, { random: () => 0, partitionBytesMax: 400 })
@@ -145,7 +80,7 @@ describe('a writer', () => {
   })
 
   test('a broker that says nothing is left for a new producer', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     broker.faults = ['silence']
     const clock = new VirtualClock()
     const writer = await opened(broker, { clock, sendMsMax: 5_000 })
@@ -156,7 +91,7 @@ describe('a writer', () => {
   })
 
   test('failing for long it says so, and takes appends again after a success', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     broker.faults = Array.from({ length: 20 }, () => 'lost request')
     const clock = new VirtualClock()
     const writer = await opened(broker, { clock, failedAfterMs: 3_000, random: () => 1 })
@@ -170,7 +105,7 @@ describe('a writer', () => {
   })
 
   test('beyond the bound on waiting bytes it says busy, and takes entries again later', async () => {
-    const writer = await opened(new Broker(), { waitingBytesMax: 64 * 1024 })
+    const writer = await opened(new MemoryBroker(), { waitingBytesMax: 64 * 1024 })
     const told: Promise<WriteOutcome>[] = []
     while (writer.refusing === null) told.push(appended(writer, [entry('x'.repeat(1_000))]))
     expect(writer.refusing).toBe('busy')
@@ -181,7 +116,7 @@ describe('a writer', () => {
   })
 
   test('batches shrink to what the topic takes, and a record that is too large costs itself alone', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     broker.recordBytesMax = 4_000
     broker.batchBytesMax = 20_000
     const writer = await opened(broker, { random: () => 0 })
@@ -198,7 +133,7 @@ describe('a writer', () => {
   })
 
   test('closing sends what was appended and refuses the rest', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     const writer = await opened(broker)
     const outcomes = Array.from({ length: 10 }, (_, n) => appended(writer, [entry(`${n}`)]))
     const closing = writer.close(1_000)
@@ -210,7 +145,7 @@ describe('a writer', () => {
   })
 
   test('closing ends within its time though nobody answers, and says so', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     broker.faults = ['silence', 'silence', 'silence']
     const clock = new VirtualClock()
     const writer = await opened(broker, { clock })
@@ -223,7 +158,7 @@ describe('a writer', () => {
   })
 
   test('bytes that the sender changes after an append are kept as they were', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     const writer = await opened(broker)
     const payload = new TextEncoder().encode('as it was')
     const outcome = appended(writer, [{ ...entry(''), payload }])
@@ -233,7 +168,7 @@ describe('a writer', () => {
   })
 
   test('a record is dated when it is written: retention would let go of what an edge received long ago', async () => {
-    const broker = new Broker()
+    const broker = new MemoryBroker()
     const clock = new VirtualClock(1_790_000_000_000)
     const writer = await opened(broker, { clock })
     const outcome = appended(writer, [{ ...entry('old'), receivedMs: 1_700_000_000_000 }])
@@ -245,7 +180,7 @@ describe('a writer', () => {
   })
 
   test('a partition that the topic has not, and an entry that takes no place, are faults', async () => {
-    const writer = await opened(new Broker())
+    const writer = await opened(new MemoryBroker())
     for (const wrong of [
       entry('x', 4),
       entry('x', -1),
