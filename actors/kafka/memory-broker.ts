@@ -17,6 +17,9 @@ export class MemoryBroker implements ProducerSource {
   recordBytesMax = Infinity
   batchBytesMax = Infinity
 
+  /** Called with what is about to be sent. */
+  sent = (_: readonly OutgoingRecord[]): void => {}
+
   async partitions(): Promise<number> {
     return this.log.length
   }
@@ -28,6 +31,7 @@ export class MemoryBroker implements ProducerSource {
       send: async (records) => {
         assert(!isUsedUp, 'a producer is used up by its first failure')
         this.sends++
+        this.sent(records)
         const fault = this.#faultOf(records)
         isUsedUp = fault !== null
         await Promise.resolve()
@@ -55,14 +59,17 @@ export class MemoryBroker implements ProducerSource {
     return this.faults.shift() ?? null
   }
 
-  /** What a reader keeps of a partition. */
-  kept(partition: number): string[] {
+  /** What a reader keeps of a partition, with Kafka's offsets. */
+  keptRecords(partition: number): readonly (OutgoingRecord & Readonly<{ offset: number }>)[] {
     const repeats = new Repeats()
-    return (this.log[partition] ?? [])
-      .filter(({ stamp }, offset) => {
-        const parsed = parseStamp(stamp)
-        return parsed !== null && !repeats.isRepeat(offset, parsed)
-      })
-      .map(({ value }) => value.toString())
+    return (this.log[partition] ?? []).flatMap((record, offset) => {
+      const parsed = parseStamp(record.stamp)
+      return parsed && !repeats.isRepeat(offset, parsed) ? [{ ...record, offset }] : []
+    })
+  }
+
+  /** The texts of those. */
+  kept(partition: number): string[] {
+    return this.keptRecords(partition).map(({ value }) => value.toString())
   }
 }
