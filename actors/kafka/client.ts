@@ -197,11 +197,14 @@ function sendError(cause: unknown): OrreryError {
   return new OrreryError(code, messageOf(cause), { retriable: !isTooLarge, cause })
 }
 
-/** The broker's own word for an error, wherever kafkajs has wrapped it. */
+/** The broker's own word for an error, wherever kafkajs has wrapped it; of several the first. */
 export function kafkaTypeOf(thrown: unknown): string {
-  for (let at = thrown, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+  let at = thrown
+  for (let depth = 0; at instanceof Error && depth < 5; depth++) {
     const type: unknown = Reflect.get(at, 'type')
     if (typeof type === 'string') return type
+    const several: unknown = Reflect.get(at, 'errors')
+    at = Array.isArray(several) ? several[0] : at.cause
   }
   return ''
 }
