@@ -9,7 +9,12 @@ import { type Ask, check, recount, type Verdict } from './check.ts'
 import { Clients, type ClientSums } from './clients.ts'
 import { openTestDisk, type TestDisk } from './disk.ts'
 import { Faults } from './faults.ts'
-import { CRASHTEST_HELP, type CrashtestOptions, parseCrashtestOptions } from './options.ts'
+import {
+  CRASHTEST_HELP,
+  type CrashtestOptions,
+  parseCrashtestOptions,
+  profileOf,
+} from './options.ts'
 import { describe, isSound, type Outcome, resultJson } from './report.ts'
 import { CrashServer } from './server.ts'
 
@@ -23,6 +28,7 @@ type Held = { disk: TestDisk | null; server: CrashServer | null; clients: Client
 
 /** `bun run crashtest`: returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
+  if (profileOf(args) === 'scaled') return (await import('./scaled/main.ts')).runScaled(args)
   const options = parseCrashtestOptions(args, Date.now())
   if (!options) {
     process.stdout.write(`${CRASHTEST_HELP}\n`)

@@ -19,6 +19,8 @@ they have, and meanwhile kills, freezes and stops it, fills its disk, makes it r
 its power, at random moments. At the end every store is compared, by SQL, with what the clients
 were told was taken. A disk of its own needs root on Linux; without it those faults are left out.
 
+  --profile P    embedded, or scaled: many processes over Kafka, ClickHouse, S3 and Redis; see
+                 --profile scaled --help (default embedded)
   --kills N      how often the process is killed with SIGKILL (default 100; each takes about 4 s)
   --seed N       same seed, same faults in the same order (default: by time, printed)
   --vehicles N   vehicles that send, two pings a second each (default 400)
@@ -29,6 +31,18 @@ were told was taken. A disk of its own needs root on Linux; without it those fau
 
 Exit code: 0 nothing lost, double or wrong; 1 something was, or the server did not come back;
 2 wrong usage; 130 interrupted.`
+
+/** Which of the two crash tests a command line asks for. Throws UsageError when neither. */
+export function profileOf(args: readonly string[]): 'embedded' | 'scaled' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { profile: { type: 'string', default: 'embedded' } },
+    strict: false,
+  })
+  const { profile } = values
+  if (profile === 'embedded' || profile === 'scaled') return profile
+  throw new UsageError(`--profile is "${profile}": embedded or scaled is needed`)
+}
 
 /** Reads the command line; null when help was asked for. Throws UsageError. */
 export function parseCrashtestOptions(
@@ -51,6 +65,7 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
+        profile: { type: 'string', default: 'embedded' },
         kills: { type: 'string', default: '100' },
         seed: { type: 'string' },
         vehicles: { type: 'string', default: '400' },
