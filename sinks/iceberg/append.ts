@@ -1,7 +1,7 @@
 import type { Clock, Random } from '../../actors/kernel/clock.ts'
 import { OrreryError } from '../../actors/kernel/errors.ts'
 import type { Catalog, Table } from './catalog.ts'
-import { changeOf, notStored, type StagedBatch, summaryOf } from './change.ts'
+import { changeOf, judge, type StagedBatch, summaryOf } from './change.ts'
 import { expiredSnapshots, type ExpiryPolicy } from './expire.ts'
 import type { Long } from './lossless-json.ts'
 import { describeManifest, encodeManifestList, type ManifestFile } from './manifest-list.ts'
@@ -17,8 +17,10 @@ import type { TableLayout } from './table-schema.ts'
 /** What an append left to delete, and the table after it. */
 export type Appended = Readonly<{
   table: Table
-  /** False when every batch was stored already. */
+  /** False when there was nothing to add. */
   committed: boolean
+  /** Of the batches those that another writer has stored in part, or went on behind. */
+  refused: readonly StagedBatch[]
   /** Files that no kept snapshot needs. */
   superfluous: readonly string[]
 }>
@@ -74,10 +76,10 @@ export class TableAppender {
       signal.throwIfAborted()
       base = await catalog.load(base)
       if (!base) throw new OrreryError('iceberg_gone', 'the table is gone', { retriable: false })
-      const fresh = notStored(base.metadata, batches)
+      const { fresh, refused } = judge(base.metadata, batches)
       // Stored, perhaps by this very append: something between here and the catalog may have sent a commit
       // twice and shown the answer to the second. Its files are left to the sweep, which looks first (I4).
-      if (fresh.length === 0) return { table: base, committed: false, superfluous: [] }
+      if (fresh.length === 0) return { table: base, committed: false, refused, superfluous: [] }
       const sequenceNumber = base.metadata['last-sequence-number'] + 1
       const key = fresh.map((batch) => batch.partition).join()
       const manifest = written.get(key) ?? (await this.#writeManifest(fresh, id))
@@ -91,7 +93,7 @@ export class TableAppender {
         const expired = await this.#superfluous(staged, outcome.table)
         written.delete(key)
         const superfluous = [...lost, ...pathsOf(written), ...expired]
-        return { table: outcome.table, committed: true, superfluous }
+        return { table: outcome.table, committed: true, refused, superfluous }
       }
       lost.push(staged.listPath, ...staged.merged.map((merged) => merged.path))
     }

@@ -1,4 +1,4 @@
-import { assert, OrreryError } from '../../actors/kernel/errors.ts'
+import { assert } from '../../actors/kernel/errors.ts'
 import type { Long } from './lossless-json.ts'
 import type { DataFile } from './manifest.ts'
 import type { Change, Snapshot, TableMetadata, Update } from './metadata.ts'
@@ -12,26 +12,30 @@ export type StagedBatch = Readonly<{
   files: readonly DataFile[]
 }>
 
+/** What a table says of batches that are to be added. */
+export type Verdict = Readonly<{
+  /** Not in the table yet. */
+  fresh: readonly StagedBatch[]
+  /** Not to be added, ever: another writer has stored some of them, or went on behind them. */
+  refused: readonly StagedBatch[]
+}>
+
 /**
- * The batches that the table does not hold. One that it holds in part was cut differently by somebody
- * else, who then owns the partition: this writer must stop.
+ * Which batches the table does not hold. One that ends where the table does is this writer's own, or as good as
+ * that. One that the table holds in part, or is behind already, was cut differently by somebody else, who then owns the
+ * partition: this writer must stop.
  */
-export function notStored(
-  metadata: TableMetadata,
-  batches: readonly StagedBatch[],
-): readonly StagedBatch[] {
+export function judge(metadata: TableMetadata, batches: readonly StagedBatch[]): Verdict {
   const offsets = storedOffsets(metadata)
   const partitions = new Set(batches.map((batch) => batch.partition))
   assert(partitions.size === batches.length, 'a commit holds at most one batch of a partition')
-  return batches.filter(({ partition, offsetFirst, offsetLast }) => {
-    const stored = offsets.get(partition) ?? -1
-    if (stored >= offsetLast) return false
-    if (stored < offsetFirst) return true
-    const message =
-      `partition ${partition} is stored up to ${stored}, within batch ` +
-      `${offsetFirst} to ${offsetLast}: another writer has it`
-    throw new OrreryError('iceberg_overlap', message, { retriable: false })
-  })
+  const storedOf = (batch: StagedBatch): number => offsets.get(batch.partition) ?? -1
+  return {
+    fresh: batches.filter((batch) => storedOf(batch) < batch.offsetFirst),
+    refused: batches.filter(
+      (batch) => storedOf(batch) >= batch.offsetFirst && storedOf(batch) !== batch.offsetLast,
+    ),
+  }
 }
 
 /** The change that makes `snapshot` the newest, with the offsets it moves. */

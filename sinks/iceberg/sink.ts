@@ -1,12 +1,13 @@
 import type { Clock, Random } from '../../actors/kernel/clock.ts'
 import { assert, messageOf, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
-import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
+import { type Batch, type BatchLimits, type Sink, SinkError, SinkFenced } from '../sink.ts'
 import { TableAppender } from './append.ts'
 import { openBronze } from './bronze-table.ts'
 import type { Catalog, Table } from './catalog.ts'
 import type { StagedBatch } from './change.ts'
 import { Cleanup } from './cleanup.ts'
+import { CommitQueue } from './commit-queue.ts'
 import { DataFiles } from './data-files.ts'
 import type { ExpiryPolicy } from './expire.ts'
 import { type PackedFrames, packFrames } from './frames.ts'
@@ -66,7 +67,10 @@ export type IcebergSinkOptions<Kind extends BronzeTable = 'pings'> = Readonly<{
 /** What works at one place, known once the table is. */
 type Parts = Readonly<{ dataFiles: DataFiles; appender: TableAppender; cleanup: Cleanup }>
 
-/** Raw pings, or trips, into their bronze table, each once (SPEC.md, "Commit"). */
+/**
+ * Raw pings, or trips, into their bronze table, each once (SPEC.md, "Commit"). Batches of several partitions may be
+ * written at the same time: those that wait for a commit are made part of the table by one.
+ */
 export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<FrameOf<Kind>> {
   readonly name: string
   readonly limits: BatchLimits
@@ -77,6 +81,8 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
   readonly #acknowledged = new Map<number, number>()
   #table: Table | null = null
   #sweptMs = -Infinity
+  readonly #commits = new CommitQueue((batches, signal) => this.#commitAll(batches, signal))
+  #lastStage: Promise<unknown> = Promise.resolve()
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: IcebergSinkOptions<Kind>) {
@@ -103,16 +109,22 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
     const acknowledged = this.#acknowledged.get(batch.partition) ?? -1
     if (batch.offsetLast <= acknowledged) return
     const { table } = this.#layout
-    await this.#inTurn(() => this.#write(packFrames(batch, { table }), signal), signal)
+    await this.#write(() => packFrames(batch, { table }), signal)
   }
 
   /** The same for a batch that is packed already, as a Worker gets it. */
   async writePacked(packed: PackedFrames, signal: AbortSignal): Promise<void> {
-    await this.#inTurn(() => this.#write(packed, signal), signal)
+    await this.#write(() => packed, signal)
   }
 
-  /** Makes staged batches part of the table, whoever wrote their files; what is stored already is left out. */
-  async commit(batches: readonly StagedBatch[], signal: AbortSignal): Promise<void> {
+  /**
+   * Makes staged batches part of the table, whoever wrote their files; what is stored already is left out. Gives those
+   * that are refused, since another writer has some of their range.
+   */
+  async #commitAll(
+    batches: readonly StagedBatch[],
+    signal: AbortSignal,
+  ): Promise<readonly StagedBatch[]> {
     const { clock } = this.#options
     if (!this.#parts) await this.#openTable()
     const parts = this.#parts
@@ -122,14 +134,17 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
     parts.cleanup.add(appended.superfluous, clock.nowMs() + this.#policy.graceMs)
     await parts.cleanup.removeDue(clock.nowMs())
     const nowMs = clock.nowMs()
-    if (nowMs - this.#sweptMs < this.#policy.orphanAgeMsMin) return
-    this.#sweptMs = nowMs
-    // In a turn of its own: this commit is made, and nobody should wait for a look at every file.
-    void this.#inTurn(() => this.#sweep(parts, appended.table, nowMs))
+    if (nowMs - this.#sweptMs >= this.#policy.orphanAgeMsMin) {
+      this.#sweptMs = nowMs
+      // In a turn of its own: this commit is made, and nobody should wait for a look at every file.
+      void this.#inTurn(() => this.#sweep(parts, appended.table, nowMs))
+    }
+    return appended.refused
   }
 
   close(): Promise<void> {
-    return this.#inTurn(async () => this.#acknowledged.clear())
+    const staged = this.#lastStage.catch(() => {})
+    return staged.then(() => this.#inTurn(async () => this.#acknowledged.clear()))
   }
 
   async #openTable(): Promise<Table> {
@@ -152,16 +167,34 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
     }
   }
 
-  async #write(packed: PackedFrames, signal: AbortSignal): Promise<void> {
-    const acknowledged = this.#acknowledged.get(packed.partition)
-    const { table } = this.#layout
-    assert(packed.table === table, `a batch of ${packed.table} does not belong into ${table}`)
-    assert(acknowledged !== undefined, `partition ${packed.partition} is not open`)
-    if (packed.offsetLast <= acknowledged) return
-    signal.throwIfAborted()
-    assert(this.#parts, 'an open partition has an open table')
-    await this.commit([await this.#parts.dataFiles.stage(packed, signal)], signal)
-    this.#acknowledged.set(packed.partition, packed.offsetLast)
+  async #write(pack: () => PackedFrames, signal: AbortSignal): Promise<void> {
+    try {
+      const staged = await this.#stage(pack, signal)
+      if (!staged) return
+      const { partition, offsetLast } = staged
+      const refused = await this.#commits.add(staged, signal, (call) => this.#inTurn(call))
+      if (refused) throw fenced(staged)
+      this.#acknowledged.set(partition, offsetLast)
+    } catch (cause) {
+      throw toSinkError(cause, signal)
+    }
+  }
+
+  /** One after the other: they share their columns' memory. Null when there is nothing to do. */
+  #stage(pack: () => PackedFrames, signal: AbortSignal): Promise<StagedBatch | null> {
+    const staged = this.#lastStage.then(async () => {
+      const packed = pack()
+      const acknowledged = this.#acknowledged.get(packed.partition)
+      const { table } = this.#layout
+      assert(packed.table === table, `a batch of ${packed.table} does not belong into ${table}`)
+      assert(acknowledged !== undefined, `partition ${packed.partition} is not open`)
+      if (packed.offsetLast <= acknowledged) return null
+      signal.throwIfAborted()
+      assert(this.#parts, 'an open partition has an open table')
+      return this.#parts.dataFiles.stage(packed, signal)
+    })
+    this.#lastStage = staged.catch(() => {})
+    return staged
   }
 
   async #append({ appender }: Parts, batches: readonly StagedBatch[], signal: AbortSignal) {
@@ -194,6 +227,12 @@ export class IcebergSink<Kind extends BronzeTable = 'pings'> implements Sink<Fra
     this.#last = turn.catch(() => {})
     return turn
   }
+}
+
+function fenced({ partition, offsetFirst, offsetLast }: StagedBatch): SinkFenced {
+  return new SinkFenced(
+    `bronze: another writer has stored some of partition ${partition}, ${offsetFirst} to ${offsetLast}, or went on behind it`,
+  )
 }
 
 function toSinkError(cause: unknown, signal?: AbortSignal): SinkError {

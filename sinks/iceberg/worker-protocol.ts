@@ -19,6 +19,8 @@ export type Answer =
       id: number
       message: string
       retriable: boolean
+      /** Another writer has some of the batch: a SinkFenced on the other side too. */
+      fenced: boolean
       buffer: ArrayBuffer | null
     }>
   | Readonly<{ answer: 'log'; level: LogLevel; fields: LogFields; message: string }>

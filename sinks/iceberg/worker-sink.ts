@@ -1,7 +1,7 @@
 import type { Clock } from '../../actors/kernel/clock.ts'
 import { assert, OrreryError } from '../../actors/kernel/errors.ts'
 import type { Log } from '../../actors/kernel/telemetry.ts'
-import { type Batch, type BatchLimits, type Sink, SinkError } from '../sink.ts'
+import { type Batch, type BatchLimits, type Sink, SinkError, SinkFenced } from '../sink.ts'
 import { packFrames } from './frames.ts'
 import { ICEBERG_LIMITS } from './sink.ts'
 import { type BronzeTable, type FrameOf, LAYOUTS } from './table-schema.ts'
@@ -183,6 +183,7 @@ export class WorkerIcebergSink<Kind extends BronzeTable = 'pings'> implements Si
     if (buffer && buffer.byteLength <= SPARE_BYTES_MAX) this.#spare = buffer
     const waiting = this.#waiting.get(answer.id)
     if (answer.answer === 'done') waiting?.resolve(answer.offset)
+    else if (answer.fenced) waiting?.reject(new SinkFenced(answer.message))
     else waiting?.reject(new SinkError(answer.message, { retriable: answer.retriable }))
   }
 

@@ -1,7 +1,7 @@
 /// Runs in a Worker: parses, encodes and commits bronze batches off the event loop. Never loads chDB.
 import { messageOf } from '../../actors/kernel/errors.ts'
 import type { Log, LogFields, LogLevel } from '../../actors/kernel/telemetry.ts'
-import { SinkError } from '../sink.ts'
+import { SinkError, SinkFenced } from '../sink.ts'
 import type { IcebergSink } from './sink.ts'
 import type { BronzeTable } from './table-schema.ts'
 import { icebergSink } from './warehouse.ts'
@@ -32,7 +32,8 @@ async function run(call: Exclude<Call, { call: 'start' | 'abort' }>): Promise<vo
     say({ answer: 'done', id, offset, buffer })
   } catch (cause) {
     const retriable = cause instanceof SinkError && cause.retriable
-    say({ answer: 'failed', id, message: messageOf(cause), retriable, buffer })
+    const fenced = cause instanceof SinkFenced
+    say({ answer: 'failed', id, message: messageOf(cause), retriable, fenced, buffer })
   } finally {
     running.delete(id)
   }
