@@ -3,11 +3,14 @@ import { StateFrame, type StateOperation } from './state-frame.ts'
 import { StateReader } from './state-reader.ts'
 import type { StateStore, StoredState } from './state-store.ts'
 import { StateThread } from './state-thread.ts'
+import type { WorkerReply, WorkerRequest } from './state-worker.ts'
 import type { Log } from './telemetry.ts'
 
 /** One transaction: encoding it holds the event loop up for about 2 ms. */
 const FRAME_BYTES = 2 * 1024 * 1024
 const FRAME_OPERATIONS_MAX = 5_000
+
+type Thread = StateThread<WorkerRequest, WorkerReply>
 
 type Job = {
   readonly states: readonly StoredState[]
@@ -27,7 +30,7 @@ type Job = {
  */
 export class SqliteStateStore implements StateStore {
   readonly #log: Log
-  readonly #thread: StateThread
+  readonly #thread: Thread
   readonly #reader: StateReader
   /** What is on its way to the file: newest of each actor. */
   readonly #pending = new Map<string, StoredState>()
@@ -38,7 +41,7 @@ export class SqliteStateStore implements StateStore {
   #count: number
   #closing: Promise<void> | null = null
 
-  private constructor(log: Log, thread: StateThread, reader: StateReader, count: number) {
+  private constructor(log: Log, thread: Thread, reader: StateReader, count: number) {
     this.#log = log
     this.#thread = thread
     this.#reader = reader
@@ -48,7 +51,8 @@ export class SqliteStateStore implements StateStore {
   /** Opens or makes the file; refuses one that is damaged, newer or another program's. */
   static async open(options: { path: string; log: Log }): Promise<SqliteStateStore> {
     const { path, log } = options
-    const thread = new StateThread(path)
+    const worker = new Worker(new URL('./state-worker.ts', import.meta.url))
+    const thread: Thread = new StateThread(path, worker)
     try {
       const { count } = await thread.ask({ ask: 'open', path })
       log.info({ path, actors: count }, 'state store opened')

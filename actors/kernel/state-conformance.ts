@@ -76,12 +76,12 @@ function saving(get: () => StateStore, reopen: () => Promise<StateStore>): void 
   })
 
   test('marks come back, the newest of a name', async () => {
-    expect(get().loadMark('checkpoint')).toBeNull()
-    await get().saveMark('checkpoint', new Uint8Array([1]))
+    expect(get().loadMark('ledger')).toBeNull()
+    await get().saveMark('ledger', new Uint8Array([1]))
     await get().saveMark('metrics', new Uint8Array([3]))
-    await get().saveMark('checkpoint', new Uint8Array([2]))
+    await get().saveMark('ledger', new Uint8Array([2]))
     const store = await reopen()
-    expect([...(store.loadMark('checkpoint') ?? [])]).toEqual([2])
+    expect([...(store.loadMark('ledger') ?? [])]).toEqual([2])
     expect([...(store.loadMark('metrics') ?? [])]).toEqual([3])
   })
 

@@ -2,12 +2,14 @@ import { Database, type Statement } from 'bun:sqlite'
 
 import type { StoredState } from './state-store.ts'
 
-const COLUMNS = 'id, key, "offset", version, timer_ms, live, state'
+/** What a `StateRow` is made of. */
+export const COLUMNS = 'id, key, "offset", version, timer_ms, live, state'
 const SELECT = `SELECT ${COLUMNS} FROM states WHERE`
 const LIVE_PAGE = 500
 const BUSY_MS = 1_000
 
-type Row = Readonly<{
+/** One version of an actor, as SQLite has it. */
+export type StateRow = Readonly<{
   id: number
   key: string
   offset: number
@@ -21,8 +23,8 @@ type Row = Readonly<{
 export class StateReader {
   readonly #path: string
   readonly #db: Database
-  readonly #load: Statement<Row, [string]>
-  readonly #due: Statement<Row, [number, number]>
+  readonly #load: Statement<StateRow, [string]>
+  readonly #due: Statement<StateRow, [number, number]>
   readonly #mark: Statement<{ value: Uint8Array }, [string]>
 
   constructor(path: string) {
@@ -53,7 +55,7 @@ export class StateReader {
   *live(): Generator<StoredState> {
     const db = connect(this.#path)
     db.run('BEGIN')
-    const page = db.prepare<Row, [number, number]>(
+    const page = db.prepare<StateRow, [number, number]>(
       `${SELECT} newest = 1 AND live = 1 AND id > ? ORDER BY id LIMIT ?`,
     )
     try {
@@ -78,12 +80,14 @@ export class StateReader {
   }
 }
 
-function stateOf(row: Row): StoredState {
+/** A row as the store gives it. */
+export function stateOf(row: StateRow): StoredState {
   const { key, offset, version, state } = row
   return { key, offset, version, state, timerMs: row.timer_ms, live: row.live === 1 }
 }
 
-function connect(path: string): Database {
+/** A connection that only reads. */
+export function connect(path: string): Database {
   const db = new Database(path, { readwrite: true, create: false })
   db.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
   db.run('PRAGMA query_only = 1')

@@ -1,28 +1,32 @@
 import { OrreryError } from './errors.ts'
-import type { WorkerReply, WorkerRequest } from './state-worker.ts'
+/** How a worker says that something failed. */
+export type ThreadError = Readonly<{ code: string; message: string; retriable: boolean }>
 
-type Waiting = Readonly<{
-  resolve: (reply: WorkerReply) => void
+type Answer = Readonly<{ error: ThreadError | null }>
+
+type Waiting<Reply> = Readonly<{
+  resolve: (reply: Reply) => void
   reject: (error: OrreryError) => void
 }>
 
-/** The worker that writes: one question, one answer, in order. */
-export class StateThread {
+/** A worker beside the event loop: one question, one answer, in order. */
+export class StateThread<Request, Reply extends Answer> {
   readonly #path: string
   readonly #worker: Worker
-  readonly #waiting: Waiting[] = []
+  readonly #waiting: Waiting<Reply>[] = []
   #ended: OrreryError | null = null
 
-  constructor(path: string) {
+  /** `path` names it in errors. */
+  constructor(path: string, worker: Worker) {
     this.#path = path
-    this.#worker = new Worker(new URL('./state-worker.ts', import.meta.url))
-    this.#worker.onmessage = (event: MessageEvent<WorkerReply>) => this.#answer(event.data)
+    this.#worker = worker
+    this.#worker.onmessage = (event: MessageEvent<Reply>) => this.#answer(event.data)
     this.#worker.onerror = (event) => this.#fail(event.message)
     this.#worker.addEventListener('close', () => this.#fail('its thread ended'))
   }
 
   /** Asks; memory that goes along changes hands. */
-  ask(request: WorkerRequest, memory?: ArrayBuffer): Promise<WorkerReply> {
+  ask(request: Request, memory?: ArrayBuffer): Promise<Reply> {
     if (this.#ended) return Promise.reject(this.#ended)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
@@ -35,7 +39,7 @@ export class StateThread {
     this.#worker.terminate()
   }
 
-  #answer(reply: WorkerReply): void {
+  #answer(reply: Reply): void {
     const waiting = this.#waiting.shift()
     const { error } = reply
     if (!error) waiting?.resolve(reply)

@@ -1,5 +1,6 @@
 import { OrreryError } from './errors.ts'
 import { stateError, StateTables } from './state-tables.ts'
+import type { ThreadError } from './state-thread.ts'
 
 /** What the worker is asked: the path first, then frames, then to close. */
 export type WorkerRequest =
@@ -11,7 +12,7 @@ export type WorkerRequest =
 export type WorkerReply = Readonly<{
   count: number
   memory: ArrayBuffer | null
-  error: Readonly<{ code: string; message: string; retriable: boolean }> | null
+  error: ThreadError | null
 }>
 
 declare const self: Worker
