@@ -105,7 +105,7 @@ describe('what stands on the command line', () => {
     expect(out).toMatch(/^LOG_LEVEL +warn .*environment$/m)
     expect(out).toMatch(/^VIEWERS +local .*default$/m)
     expect(out).toMatch(/^silver +embedded ClickHouse +CLICKHOUSE_HOST is empty$/m)
-    expect(out).not.toContain('secret')
+    expect(out).not.toContain('very-secret')
     const json = await run('start.ts', ['--config', '--json'], settings)
     const told: { settings: { name: string }[]; roles: string[]; adapters: { port: string }[] } =
       JSON.parse(json.out)
