@@ -84,8 +84,8 @@ export class RemoteLive implements LiveFeed {
     return this.#reader.trouble
   }
 
-  /** Partitions that workers have, and of them those on the map. */
-  get partitions(): Readonly<{ known: number; shown: number }> {
+  /** Partitions that are known, and of them those on the map, and those that no worker has at the moment. */
+  get partitions(): LiveReader<LiveSnapshot, LiveDelta>['counts'] {
     return this.#reader.counts
   }
 

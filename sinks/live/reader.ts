@@ -81,10 +81,14 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
     return this.#troubles.look ?? this.#troubles.follow
   }
 
-  /** Partitions that are known, and of them those that are shown. */
-  get counts(): Readonly<{ known: number; shown: number }> {
+  /** Partitions that are known, and of them those that are shown, and those that no worker has. */
+  get counts(): Readonly<{ known: number; shown: number; orphaned: number }> {
     const all = [...this.#partitions.values()]
-    return { known: all.length, shown: all.filter(({ shown }) => shown).length }
+    return {
+      known: all.length,
+      shown: all.filter(({ shown }) => shown).length,
+      orphaned: all.filter(({ orphanSinceMs }) => orphanSinceMs !== null).length,
+    }
   }
 
   start(): void {
