@@ -1,3 +1,5 @@
+import { hostname } from 'node:os'
+
 import { systemClock } from '../actors/kernel/clock.ts'
 import type { StateStore } from '../actors/kernel/state-store.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
@@ -35,13 +37,16 @@ export type StreamStores = Readonly<{
   warehouse: string | Warehouse
   /** Which claim of the partition this is, where several workers may have it one after the other. */
   epoch?: number
+  /** Names this installation in stores that others may write to as well. */
+  installation?: string
 }>
 
 /** Pings of vehicles, and a session actor for each delivery. */
 export function sessionsShape(
-  { config, log, engine, warehouse, epoch }: StreamStores,
+  stores: StreamStores,
   board: MetricsBoard,
 ): StreamShape<SessionState, Ping, Ping, HistoryPage> {
+  const { config, log, engine, warehouse } = stores
   const clock = systemClock
   return {
     frames: PINGS,
@@ -52,7 +57,7 @@ export function sessionsShape(
     idOf: (ping) => ping.sessionId,
     sinks: async (states) => ({
       bronze: new WorkerIcebergSink({ ...{ warehouse, clock, log }, limits: bronzeLimits(config) }),
-      silver: silverSink(engine, config, epoch),
+      silver: silverSink(stores),
       metrics: new MetricsSink({ store: new MemoryMetricsStore(states), board, clock }),
     }),
     history: (silver) => joinedHistory(new ClickHouseHistory(engine), silver),
@@ -63,9 +68,10 @@ export function sessionsShape(
 
 /** Trips, and a region actor for each region; where their windows are kept is told by `windows`. */
 export function tripsShape(
-  { config, log, engine, warehouse, epoch }: StreamStores,
+  stores: StreamStores,
   windows: (states: StateStore) => WindowsSink,
 ): StreamShape<RegionState, Trip, TripArrival, TripsPage> {
+  const { config, log, engine, warehouse } = stores
   const clock = systemClock
   return {
     frames: TRIPS,
@@ -75,7 +81,7 @@ export function tripsShape(
       const bronze = { ...{ warehouse, clock, log }, table: 'trips' } as const
       return {
         bronze: new WorkerIcebergSink({ ...bronze, limits: bronzeLimits(config) }),
-        silver: silverSink(engine, config, epoch),
+        silver: silverSink(stores),
         metrics: windows(states),
       }
     },
@@ -88,10 +94,10 @@ export function tripsShape(
   }
 }
 
-function silverSink(
-  engine: ClickHouse,
-  config: Config,
-  _epoch: number | undefined,
-): ClickHouseSink {
-  return new ClickHouseSink(engine, silverLimits(config))
+function silverSink({ engine, config, epoch, installation }: StreamStores): ClickHouseSink {
+  return new ClickHouseSink(engine, silverLimits(config), systemClock, {
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(installation === undefined ? {} : { installation }),
+    holder: hostname(),
+  })
 }

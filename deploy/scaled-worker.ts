@@ -1,0 +1,82 @@
+import type { KafkaLog } from '../actors/kafka/log.ts'
+import { systemClock } from '../actors/kernel/clock.ts'
+import type { OrreryError } from '../actors/kernel/errors.ts'
+import { TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
+import type { PartHealth } from '../gateway/ports.ts'
+import type { ClickHouseServer } from '../sinks/clickhouse/server-engine.ts'
+import { S3SnapshotObjects } from '../sinks/snapshots/s3.ts'
+import type { KafkaJournal } from './kafka-journal.ts'
+import { outletsOf } from './outlets.ts'
+import { patiently } from './patience.ts'
+import type { ScaledOptions } from './scaled-options.ts'
+import { openSessionsPartition, openTripsPartition, type WorkedOptions } from './worked.ts'
+import { Worker } from './worker.ts'
+
+export type ScaledWorkerOptions = ScaledOptions &
+  Readonly<{ journal: KafkaJournal; engine: ClickHouseServer }>
+
+/** The worker role of a process. */
+export type ScaledWorker = Readonly<{
+  health(): Readonly<Record<string, PartHealth>>
+  /** Hands everything over; names what could not be stored. */
+  stop(endMs: number): Promise<readonly string[]>
+}>
+
+/** Joins the group, and runs what it gives. */
+export async function startScaledWorker(options: ScaledWorkerOptions): Promise<ScaledWorker> {
+  const { config, adapters, choice, journal, log, telemetry, parts, signal } = options
+  const { bronze, snapshots } = adapters
+  if (bronze.kind !== 's3' || snapshots.kind !== 's3') throw new TypeError('a worker needs S3')
+  const outlets = outletsOf({ url: config.redisUrl, log, telemetry })
+  const worked: WorkedOptions = {
+    ...{ config, log, telemetry, journal, outlets },
+    engine: options.engine,
+    warehouse: bronze,
+    installation: options.installation,
+    objectsOf: ({ topic, kafkaPartition }: KafkaLog) =>
+      new S3SnapshotObjects({
+        access: snapshots.access,
+        clock: systemClock,
+        location: `${snapshots.location}${topic}/${kafkaPartition}/`,
+      }),
+  }
+  const worker = new Worker({
+    client: journal.client,
+    groupId: choice.group,
+    topics: choice.topics,
+    ...{ log, telemetry },
+    open: (kafkaLog, fenced) =>
+      kafkaLog.partition >= TRIPS_PARTITION_FIRST
+        ? openTripsPartition(worked, kafkaLog, fenced)
+        : openSessionsPartition(worked, kafkaLog, fenced),
+    fatal,
+  })
+  const where = choice.brokers.join(',')
+  await patiently('kafka', () => worker.start(), {
+    ...{ clock: systemClock, random: Math.random, log, signal, parts, where },
+    check: 'that the group can be joined: KAFKA_CONSUMER_GROUP, and rights on it',
+  })
+  return {
+    health: () => ({
+      worker: worker.health(),
+      ...Object.fromEntries(
+        [...worker.partitions()].map(([partition, detail]) => [
+          `partition${partition}`,
+          { status: 'healthy', detail } as const,
+        ]),
+      ),
+    }),
+    async stop(endMs) {
+      const unflushed = await worker.stop(endMs)
+      await outlets.close()
+      return unflushed
+    },
+  }
+}
+
+/** Ends the process as any fault does: in order, with the reason in the log, and exit code 1. */
+function fatal(error: OrreryError): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
