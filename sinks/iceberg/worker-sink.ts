@@ -74,6 +74,12 @@ export class WorkerIcebergSink<Kind extends BronzeTable = 'pings'> implements Si
     await this.#ask({ call: 'write', packed }, signal, [packed.buffer])
   }
 
+  /** A Worker that is started anew does not open this partition again. */
+  leave(partition: number): void {
+    this.#partitions.delete(partition)
+    this.#unopened.delete(partition)
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
