@@ -9,6 +9,7 @@ import { Intake } from '../gateway/intake.ts'
 import { PINGS, TRIPS } from '../gateway/item-kind.ts'
 import { Keys } from '../gateway/keys.ts'
 import type { GatewayPorts } from '../gateway/ports.ts'
+import { JournalPositions } from '../gateway/relay/positions.ts'
 import { startServer } from '../gateway/server.ts'
 import { TripsFlush } from '../gateway/trips-flush.ts'
 import { runConsoleQuery } from '../sinks/clickhouse/console.ts'
@@ -77,6 +78,10 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     ...{ accounts, clock, log, telemetry },
     ingest: intake,
     trips: tripsIntake,
+    relay: {
+      pings: positionsOf(pipeline.sessions),
+      trips: positionsOf(pipeline.trips),
+    },
     regionsFeed: liveRegions,
     regionMap,
     windows: pipeline.trips.windows,
@@ -130,6 +135,17 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
       return { clean: unflushed.length === 0, unflushed }
     },
   }
+}
+
+/** How far edge gateways' messages are in a stream's journal: known once it was replayed. */
+function positionsOf({
+  relays,
+  replay,
+}: Readonly<{
+  relays: ConstructorParameters<typeof JournalPositions>[0]
+  replay: Readonly<{ behind: number }>
+}>): JournalPositions {
+  return new JournalPositions(relays, () => replay.behind === 0)
 }
 
 /** Takes bodies as `POST /ingest` does, without a network. */

@@ -74,7 +74,11 @@ export class IngestSockets {
   }
 
   /** Upgrades a request, or says why not; undefined when it was upgraded. */
-  admit(request: Request, server: Server<SocketData>, kind: SocketKind): Response | undefined {
+  admit(
+    request: Request,
+    server: Pick<Server<SocketData>, 'upgrade'>,
+    kind: SocketKind,
+  ): Response | undefined {
     if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') {
       return errorResponse(426, 'upgrade_required', 'this address speaks WebSocket only', {
         upgrade: 'websocket',

@@ -1,13 +1,16 @@
-import type { Server } from 'bun'
+import type { Server, WebSocketHandler } from 'bun'
 
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import type { Connection } from './access.ts'
 import { IngestSockets, type SocketData, type SocketKind } from './ingest-socket.ts'
 import type { SharedPorts } from './ports.ts'
+import { type RelayData, RelaySockets } from './relay/core-sockets.ts'
 import type { RoleApp } from './role-app.ts'
 
 /** Seconds in which a quiet HTTP connection is cut; streams of the live map switch it off. */
 const HTTP_IDLE_S = 30
+
+type AnySocketData = SocketData | RelayData
 
 /** Nothing is upgraded in a process that takes no messages. */
 const NO_SOCKETS = { message: () => {} }
@@ -42,9 +45,11 @@ function bound(
   app: RoleApp,
   sockets: IngestSockets | null,
   { port, host }: Address,
-): Server<SocketData> {
+): Server<AnySocketData> {
+  const { relay } = app
+  const handlers: WebSocketHandler<SocketData> = sockets?.handlers ?? NO_SOCKETS
   try {
-    return Bun.serve<SocketData>({
+    return Bun.serve<AnySocketData>({
       port,
       hostname: host,
       development: false,
@@ -54,6 +59,7 @@ function bound(
       // Ours answers in words below this; Bun's own limit is for what lies about its length.
       maxRequestBodySize: app.options.bodyBytesMax * 2,
       fetch(request, server) {
+        if (relay && RelaySockets.isRelay(request.url)) return relay.admit(request, server)
         const kind = sockets && socketKind(request.url)
         if (kind) return sockets.admit(request, server, kind)
         const connection: Connection = {
@@ -62,7 +68,7 @@ function bound(
         }
         return app.app.fetch(request, connection)
       },
-      websocket: sockets?.handlers ?? NO_SOCKETS,
+      websocket: relay ? relay.over(handlers) : handlers,
     })
   } catch (cause) {
     const taken = /EADDRINUSE|in use/i.test(messageOf(cause))
@@ -87,8 +93,8 @@ function socketKind(url: string): SocketKind | null {
 }
 
 async function stop(
-  server: Server<SocketData>,
-  { views, options }: RoleApp,
+  server: Server<AnySocketData>,
+  { views, options, relay }: RoleApp,
   sockets: IngestSockets | null,
   ports: SharedPorts,
 ): Promise<void> {
@@ -96,6 +102,7 @@ async function stop(
   views?.liveRegions.close()
   // Listening ends at once; requests in progress still get their answers.
   const closed = server.stop(false)
+  relay?.stop()
   await sockets?.stop()
   const late = Promise.withResolvers<void>()
   const cancel = ports.clock.after(options.stopMsMax, late.resolve)

@@ -18,6 +18,7 @@ import type {
   WindowReader,
   WindowSizeS,
 } from '../actors/model/window.ts'
+import type { RelayPositions } from './relay/positions.ts'
 
 export type { DeadLetterFilter, DeadLetterRow, Ingest, NotTaken, Offer, OfferOutcome, TripsIngest }
 
@@ -190,7 +191,12 @@ export type SharedPorts = Readonly<{
 }>
 
 /** What takes messages. */
-export type IngestPorts = Readonly<{ ingest: Ingest; trips: TripsIngest }>
+export type IngestPorts = Readonly<{
+  ingest: Ingest
+  trips: TripsIngest
+  /** How far edge gateways' messages are, where edges may forward to this process. */
+  relay?: Readonly<{ pings: RelayPositions; trips: RelayPositions }>
+}>
 
 /** What pages, streams and questions are answered from. */
 export type ViewPorts = Readonly<{

@@ -16,6 +16,7 @@ import { ByteBudget } from './limits.ts'
 import type { LiveStreams } from './live.ts'
 import { GATEWAY_DEFAULTS, type GatewayOptions } from './options.ts'
 import type { IngestPorts, RolePorts, SharedPorts, ViewPorts } from './ports.ts'
+import { RelaySockets } from './relay/core-sockets.ts'
 import type { DeadLetterRetries } from './retries.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -53,6 +54,8 @@ export type RoleApp = Readonly<{
   options: GatewayOptions
   keys: Keys
   ingest: IngestParts | null
+  /** Where edge gateways forward to. */
+  relay: RelaySockets | null
   views: ViewParts | null
 }>
 
@@ -90,7 +93,26 @@ export function createRoleApp(
   for (const path of ['/ready', '/docs', '/openapi.json']) app.all(path, () => notAllowed('GET'))
   app.notFound((context) => (views ? notFound(context) : notServed(context, roles)))
   app.onError((error, context) => failed(error, context, shared))
-  return { roles, app, options, keys, ingest, views }
+  return { roles, app, options, keys, ingest, relay: relayOf(ports, options, keys), views }
+}
+
+/** Edges forward to whom takes messages and knows how far theirs are. */
+function relayOf(
+  { ingest: ports, shared }: RolePorts,
+  options: GatewayOptions,
+  keys: Keys,
+): RelaySockets | null {
+  if (!ports?.relay) return null
+  const { ingest, trips, relay } = ports
+  const { clock, log, telemetry } = shared
+  return new RelaySockets({
+    ...{ keys, options, clock, log, telemetry },
+    pings: { stream: 'pings', kind: PINGS, ingest, positions: relay.pings },
+    trips: {
+      ...{ stream: 'trips', kind: TRIPS, ingest: trips, positions: relay.trips },
+      flush: (source, receivedMs, done, stamp) => trips.flush(source, receivedMs, done, stamp),
+    },
+  })
 }
 
 function mountIngest(
