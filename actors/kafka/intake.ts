@@ -152,8 +152,9 @@ export class KafkaIntake<Message> implements Ingest<Message> {
   }
 
   /**
-   * Sends a due timer to its actor by way of the topic. `settled` is told at which offset it stands, to be handled when
-   * it is read, or null when it was not taken. False, and `settled` is not called, when there is no room.
+   * Sends a due timer to its actor by way of the topic's own partition of it, counted from 0. `settled` is told at which
+   * offset it stands, to be handled when it is read, or null when it was not taken. False, and `settled` is not
+   * called, when there is no room.
    */
   fireTimer(
     partition: number,
