@@ -19,6 +19,9 @@ export type PatientOptions = Readonly<{
   backoff?: Backoff
 }>
 
+/** What a process waits with for its stores. */
+export type Waiting = Readonly<{ parts: Parts; signal: AbortSignal }>
+
 /** The first try again is soon, since stores are often started together with this process. */
 const BACKOFF: Backoff = { firstMs: 250, longestMs: 10_000 }
 /** Between two lines about the same store. */

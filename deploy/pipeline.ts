@@ -1,19 +1,14 @@
-import { mkdir, realpath } from 'node:fs/promises'
-import { join } from 'node:path'
-
 import { systemClock } from '../actors/kernel/clock.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
 import type { SessionState } from '../actors/session/state.ts'
-import { BRONZE_TRIPS_VIEW, ensureBronzeView } from '../sinks/clickhouse/bronze-view.ts'
-import { openChdb } from '../sinks/clickhouse/chdb-engine.ts'
 import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
-import { bronzeLocation } from '../sinks/iceberg/bronze-table.ts'
 import { MetricsBoard } from '../sinks/metrics/board.ts'
+import type { Waiting } from './patience.ts'
 import type { Config } from './settings.ts'
 import { sessionsShape } from './shapes.ts'
-import { shutStdin } from './stdin.ts'
+import { ensureBronzeViews, type LocalStores, openLocalStores } from './stores.ts'
 import { openStream, type Stream } from './stream.ts'
 import { openTrips, type TripsStream } from './trips.ts'
 import { within } from './within.ts'
@@ -31,6 +26,8 @@ export type PipelineOptions = Readonly<{
   listen: (fact: Fact) => void
   /** Why the process as a whole cannot take more now, or null. */
   overloaded?: () => string | null
+  /** With what a store that is away is waited for. */
+  waiting?: Waiting
   /** Called once the actors' states can be read, before anything is replayed. */
   prepare?: (parts: PipelineParts) => void | Promise<void>
 }>
@@ -55,12 +52,12 @@ export type Pipeline = PipelineParts &
 /** Opens the stores, recovers the actors and goes on where the last run ended. */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
   const { config, log } = options
-  await mkdir(join(config.dataDir, 'bronze'), { recursive: true, mode: 0o700 })
-  const engine = await openEngine(config, log)
+  const stores = await openLocalStores(config, log, options.waiting)
+  const { engine } = stores
   const board = new MetricsBoard()
-  const sessions = await openSessions(options, engine, board)
+  const sessions = await openSessions(options, stores, board)
   const { telemetry, listen, overloaded = () => null } = options
-  const trips = await openTrips({ config, log, telemetry, engine, listen, overloaded })
+  const trips = await openTrips({ config, log, telemetry, stores, listen, overloaded })
   const parts = { engine, sessions, trips, board }
   await options.prepare?.(parts)
   const replayed = Promise.all([sessions.run(), trips.run()])
@@ -85,34 +82,14 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
 
 async function openSessions(
   { config, log, telemetry, listen, overloaded = () => null }: PipelineOptions,
-  engine: ClickHouse,
+  stores: LocalStores,
   board: MetricsBoard,
 ): Promise<Stream<SessionState, Ping>> {
-  const warehouse = await realpath(join(config.dataDir, 'bronze'))
   return openStream({
     ...{ config, log, telemetry, listen, overloaded },
     partition: SESSIONS_PARTITION,
     journalDirectory: 'journal',
     statesPath: 'state.db',
-    shape: sessionsShape({ config, log, engine, warehouse }, board),
-  })
-}
-
-/** Lets SQL see the raw messages of both streams. */
-export async function ensureBronzeViews(engine: ClickHouse, config: Config): Promise<void> {
-  const warehouse = join(config.dataDir, 'bronze')
-  await ensureBronzeView(engine, bronzeLocation(warehouse))
-  await ensureBronzeView(engine, bronzeLocation(warehouse, 'trips'), BRONZE_TRIPS_VIEW)
-}
-
-/** ClickHouse in this process; from then on its working directory is the data folder, and standard input is shut. */
-export function openEngine(config: Config, log: Log): Promise<ClickHouse> {
-  shutStdin()
-  return openChdb({
-    directory: join(config.dataDir, 'clickhouse'),
-    database: config.clickhouseDatabase,
-    memoryBytesMax: config.clickhouseMemoryBytesMax,
-    workingDirectory: config.dataDir,
-    log,
+    shape: sessionsShape({ config, log, ...stores }, board),
   })
 }

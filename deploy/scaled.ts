@@ -4,6 +4,7 @@ import type { IngestPorts, RolePorts } from '../gateway/ports.ts'
 import { startRoles } from '../gateway/roles.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { adaptersOf } from './adapters.ts'
+import { openServer } from './clickhouse-server.ts'
 import { Demo } from './demo.ts'
 import { type KafkaJournal, openKafkaJournal } from './kafka-journal.ts'
 import { EventLoopLag } from './lag.ts'
@@ -122,35 +123,8 @@ async function openParts(options: ScaledOptions): Promise<Opened> {
   }
 }
 
-async function openSilver(options: ScaledOptions) {
-  const { config, adapters, log, parts, signal } = options
+async function openSilver({ config, adapters, log, parts, signal }: ScaledOptions) {
   const { silver } = adapters
   if (silver.kind !== 'server') throw new TypeError('there is no ClickHouse server')
-  const { openClickHouseServer } = await import('../sinks/clickhouse/server-open.ts')
-  const { migrate } = await import('../sinks/clickhouse/schema.ts')
-  const where = new URL(silver.address.url).host
-  parts.needed('clickhouse', where)
-  return patiently(
-    'clickhouse',
-    async () => {
-      const engine = await openClickHouseServer({
-        ...silver.address,
-        database: config.clickhouseDatabase,
-        clusterName: silver.cluster,
-        log,
-      })
-      try {
-        await migrate(engine)
-        return engine
-      } catch (cause) {
-        await engine.close()
-        throw cause
-      }
-    },
-    {
-      ...{ clock: systemClock, random: Math.random, log, signal, parts, where },
-      check:
-        'that a ClickHouse server listens there for HTTP, and CLICKHOUSE_HOST, _USER, _PASSWORD',
-    },
-  )
+  return openServer(config, silver, { log, parts, signal })
 }

@@ -1,4 +1,4 @@
-import { mkdir, realpath } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { systemClock } from '../actors/kernel/clock.ts'
@@ -8,13 +8,13 @@ import type { TripsPage } from '../actors/model/history.ts'
 import type { Trip } from '../actors/model/trip.ts'
 import type { TripArrival } from '../actors/region/arrival.ts'
 import type { RegionState } from '../actors/region/state.ts'
-import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
 import { WindowsCopy } from '../sinks/windows/copy.ts'
 import { MemoryWindowStore } from '../sinks/windows/memory-store.ts'
 import { RedisWindowStore } from '../sinks/windows/redis-store.ts'
 import { WindowsSink } from '../sinks/windows/sink.ts'
 import type { Config } from './settings.ts'
 import { tripsShape } from './shapes.ts'
+import type { LocalStores } from './stores.ts'
 import { openStream, type Stream } from './stream.ts'
 
 /** The one partition of trips in the embedded profile. */
@@ -24,7 +24,7 @@ export type TripsOptions = Readonly<{
   config: Config
   log: Log
   telemetry: Telemetry
-  engine: ClickHouse
+  stores: LocalStores
   /** Hears every fact of trips as it is made; of what a replay repeats, again. */
   listen: (fact: Fact) => void
   overloaded: () => string | null
@@ -40,10 +40,9 @@ export type TripsStream = Stream<RegionState, Trip, TripArrival, TripsPage> &
 
 /** Opens the trips' journal, region actors and stores, beside those of the sessions. */
 export async function openTrips(options: TripsOptions): Promise<TripsStream> {
-  const { config, log, engine, listen, overloaded } = options
+  const { config, log, stores, listen, overloaded } = options
   const clock = systemClock
   await mkdir(join(config.dataDir, 'trips'), { recursive: true, mode: 0o700 })
-  const warehouse = await realpath(join(config.dataDir, 'bronze'))
   const telemetry = options.telemetry.labelled({ stream: 'trips' })
   const held: { windows?: MemoryWindowStore; sink?: WindowsSink; redis?: RedisWindowStore } = {}
   const stream = await openStream<RegionState, Trip, TripArrival, TripsPage>({
@@ -51,7 +50,7 @@ export async function openTrips(options: TripsOptions): Promise<TripsStream> {
     partition: TRIPS_PARTITION,
     journalDirectory: join('trips', 'journal'),
     statesPath: join('trips', 'state.db'),
-    shape: tripsShape({ config, log, engine, warehouse }, (states) => {
+    shape: tripsShape({ config, log, ...stores }, (states) => {
       held.windows = new MemoryWindowStore(states, { clock, ttlMs: config.windowsTtlS * 1_000 })
       if (config.redisUrl !== '') held.redis = openRedis(config)
       held.sink = windowsSink(held.windows, held.redis, log)

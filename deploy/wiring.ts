@@ -26,9 +26,12 @@ import { EventLoopLag } from './lag.ts'
 import { LiveRegions, readRegionMap } from './live-regions.ts'
 import { Live } from './live.ts'
 import { gatewayOptions } from './options.ts'
-import { ensureBronzeViews, openEngine, openPipeline, type Pipeline } from './pipeline.ts'
+import { Parts } from './patience.ts'
+import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { Running, StartOptions } from './running.ts'
 import type { Config } from './settings.ts'
+import { ensureBronzeViews, hasStoresOutside, openEngine } from './stores.ts'
+import { serveWaiting } from './waiting.ts'
 
 /** Relative to the data folder, where the process works: the path of a Unix socket must be short. */
 const CONTROL_SOCKET = 'control.sock'
@@ -47,8 +50,12 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
   const liveRegions = new LiveRegions(clock, telemetry)
   const lag = new EventLoopLag({ clock, telemetry, limitMs: config.eventLoopLagMsMax })
   const pagesBuilt = buildPages(config.tilesUrl === '' ? {} : { tilesUrl: config.tilesUrl })
+  const parts = new Parts()
+  // Only what is outside of this process is waited for; somebody should be told meanwhile.
+  const waiting = hasStoresOutside(config) ? serveWaiting(config, parts) : null
   const pipeline = await openPipeline({
     ...{ config, log, telemetry },
+    waiting: { parts, signal: new AbortController().signal },
     listen: (fact) => {
       live.accept(fact)
       liveRegions.accept(fact)
@@ -64,7 +71,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
       })
       await liveRegions.restore(trips.windows)
     },
-  })
+  }).finally(() => waiting?.stop())
   const { intake } = pipeline.sessions
   const deliveries = new DeliveryHistory(pipeline.engine, regionMap)
   const { intake: tripsIntake } = pipeline.trips
