@@ -16,6 +16,11 @@ export type WindowsCopyOptions = Readonly<{
   log: Log
   /** How often an idle copy is looked at. */
   lookMs?: number
+  /**
+   * Of an installation whose partitions move between processes: its name, the same for all of them, and
+   * the number of this claim of the partition. Without it the ledger's own name stands for the data.
+   */
+  claim?: Readonly<{ owner: string; epoch: number }>
 }>
 
 /** How often one is put right before giving up for now. */
@@ -50,7 +55,9 @@ export class WindowsCopy {
   /** Brings it up to date if it answers; if not, it is looked at until it does. Throws what needs a person. */
   async open(partition: number, signal: AbortSignal): Promise<void> {
     this.#partition = partition
-    this.#options.store.own(await this.#options.ledger.owner())
+    const { store, ledger, claim } = this.#options
+    if (claim) store.own(claim.owner, { partition, epoch: claim.epoch })
+    else store.own(await ledger.owner())
     try {
       await this.settle(signal)
     } catch (thrown) {

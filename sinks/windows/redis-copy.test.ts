@@ -28,8 +28,8 @@ class FaultyCopy implements CopyStore {
     this.#store = store
   }
 
-  own(owner: string): void {
-    this.#store.own(owner)
+  own(...whose: Parameters<CopyStore['own']>): void {
+    this.#store.own(...whose)
   }
 
   fence(partition: number, within: AbortSignal): Promise<number> {
@@ -66,11 +66,12 @@ describe.skipIf(!present)('windows through Redis', () => {
   }
 
   /** A process: all that it has but the marks goes with it. Its looks come when its clock is told. */
-  const lifeOver = (marks: TestMarks, redisClock?: Clock) => {
+  const lifeOver = (marks: TestMarks, redisClock?: Clock, epoch?: number) => {
     const clock = new VirtualClock(systemClock.nowMs())
     const ledger = new MemoryWindowStore(marks, { clock, slots: 5 })
     const store = new FaultyCopy(openRedis(redisClock))
-    const copy = new WindowsCopy({ ledger, store, clock, log: silentLog })
+    const claim = epoch === undefined ? {} : { claim: { owner: 'installation', epoch } }
+    const copy = new WindowsCopy({ ledger, store, clock, log: silentLog, ...claim })
     const sink = new WindowsSink({ store: ledger, copy, clock })
     const write = (first: number, last: number): Promise<void> =>
       sink.write(batchOf(first, last, sampleFacts(first, last, 1)), signal())
@@ -226,6 +227,65 @@ describe.skipIf(!present)('windows through Redis', () => {
       expect(life.sink.trouble).toBeNull()
       expect(await stored()).toEqual(upTo(299))
       await life.sink.close()
+    })
+  })
+
+  describe('a partition that moves', () => {
+    const moved = (marks: TestMarks): TestMarks => {
+      const copy = new TestMarks()
+      for (const [name, value] of marks.stored) copy.stored.set(name, value)
+      return copy
+    }
+    const owned = async (marks: TestMarks, epoch: number) => {
+      const life = lifeOver(marks, undefined, epoch)
+      return { ...life, marks, fence: await life.sink.open(0, signal()) }
+    }
+
+    test('is taken over where it stands, and the claim before is refused from then on', async () => {
+      await server.send('FLUSHALL')
+      const zombie = await owned(new TestMarks(), 1)
+      await zombie.write(0, 299)
+      const [kept, over] = [moved(zombie.marks), moved(zombie.marks)]
+      const owner = await owned(over, 2)
+      expect(owner.fence).toBe(299)
+      expect(await server.send('GET', 'windows:fence:0')).toBe('installation:2/299')
+      expect(await rejection(zombie.write(300, 320))).toMatchObject({ name: 'SinkFenced' })
+      await owner.write(300, 349)
+      expect(await rejection(owned(kept, 1))).toMatchObject({ name: 'SinkFenced' })
+      expect(await stored()).toEqual(upTo(349))
+      await owner.sink.close()
+      await zombie.sink.close()
+    })
+
+    test('to one that restored less than Redis has ends with everything once', async () => {
+      await server.send('FLUSHALL')
+      const before = await owned(new TestMarks(), 1)
+      await before.write(0, 199)
+      const older = moved(before.marks)
+      await before.write(200, 299)
+      const owner = await owned(older, 2)
+      expect(owner.fence).toBe(199)
+      await owner.write(200, 349)
+      expect(await stored()).toEqual(upTo(349))
+      await owner.sink.close()
+      await before.sink.close()
+    })
+
+    test('while Redis knows of no claim any more ends with what the later one has', async () => {
+      await server.send('FLUSHALL')
+      const zombie = await owned(new TestMarks(), 1)
+      await zombie.write(0, 99)
+      const owner = await owned(moved(zombie.marks), 2)
+      await owner.write(100, 199)
+      await server.send('FLUSHALL')
+      await insist(() => zombie.copy.settle(signal(), true))
+      await owner.copy.settle(signal(), true)
+      expect(await rejection(zombie.copy.settle(signal(), true))).toMatchObject({
+        name: 'SinkFenced',
+      })
+      expect(await stored()).toEqual(upTo(199))
+      await owner.sink.close()
+      await zombie.sink.close()
     })
   })
 })

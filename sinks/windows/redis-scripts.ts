@@ -44,13 +44,25 @@ return 1
 `)
 
 /**
- * Removes everything of a partition, its windows found by the index.
- * KEYS: fence. ARGV: partition, then the sizes' names.
+ * Takes a fence over from an earlier claim of the same owner, where it stands: 1, or 0 when it has moved.
+ * KEYS: fence. ARGV: the fence as it was seen, as it shall be.
+ */
+export const TAKE = script(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+`)
+
+/**
+ * Removes everything of a partition, its windows found by the index: 1, or 0 when the fence is not as it
+ * was seen.
+ * KEYS: fence. ARGV: partition, the fence as it was seen ('' for whatever it is), then the sizes' names.
  */
 export const CLEAR = script(`
 local partition = ARGV[1]
+if ARGV[2] ~= '' and (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
 for _, region in ipairs(redis.call('HKEYS', 'windows:totals:' .. partition)) do
-  for at = 2, #ARGV do
+  for at = 3, #ARGV do
     local size = ARGV[at]
     local index = 'windows:index:' .. size .. ':' .. region
     local prefix = 'region:' .. region .. ':window' .. (size == '1m' and '' or '-' .. size) .. ':'

@@ -1,7 +1,7 @@
 import type { TLSOptions } from 'bun'
 
 import type { Clock } from '../../actors/kernel/clock.ts'
-import { messageOf } from '../../actors/kernel/errors.ts'
+import { assert, messageOf } from '../../actors/kernel/errors.ts'
 import {
   type RegionTotals,
   type RegionWindow,
@@ -9,13 +9,13 @@ import {
   type WindowRange,
   type WindowSizeS,
 } from '../../actors/model/window.ts'
-import { SinkError } from '../sink.ts'
+import { SinkError, SinkFenced } from '../sink.ts'
 import { parseTotals, parseWindow, totalsDocument, windowDocument } from './document.ts'
 import { redisPrefix, sizeName } from './keys.ts'
 import type { HeldWindow } from './ledger.ts'
 import { WINDOW_TTL_MS } from './memory-store.ts'
 import { isUnknownScript, RedisLink } from './redis-link.ts'
-import { CLEAR, NEWEST, PUT, RANGE, type RedisScript, TOTALS } from './redis-scripts.ts'
+import { CLEAR, NEWEST, PUT, RANGE, type RedisScript, TAKE, TOTALS } from './redis-scripts.ts'
 import type { WindowsChange, WindowStore } from './store.ts'
 
 export type RedisWindowStoreOptions = Readonly<{
@@ -38,7 +38,12 @@ export const FOREIGN = -2
 /** An index outlives its last key a little, so that no key is ever without it. */
 const INDEX_MORE_S = 60
 const SIZE_NAMES = Object.keys(WINDOW_NAMES)
-const FENCE = /^(.+)\/(\d+)$/
+const OWNER = /^[^\s:/]+$/
+/** Owner, claim where there is one, offset. */
+const FENCE = /^([^/]+?)(?::(\d+))?\/(\d+)$/
+
+/** Whose claim of a partition writes; the one with the greatest epoch counts, and earlier ones are refused. */
+export type PartitionClaim = Readonly<{ partition: number; epoch: number }>
 
 /**
  * Windows in Redis under StreamPulse's keys. Absolute values behind a fence a partition: a batch is one
@@ -50,6 +55,9 @@ export class RedisWindowStore implements WindowStore {
   readonly #ttlMs: number
   readonly #windowsPerScript: number
   #owner = 'orrery'
+  readonly #epochs = new Map<number, number>()
+  /** Fences as they were last seen: what is removed must not have become somebody else's. */
+  readonly #seen = new Map<number, string>()
 
   constructor(options: RedisWindowStoreOptions) {
     const { clock, ttlMs = WINDOW_TTL_MS, windowsPerScript = 2_000, ...link } = options
@@ -59,17 +67,31 @@ export class RedisWindowStore implements WindowStore {
     this.#windowsPerScript = windowsPerScript
   }
 
-  /** From now on fences say whose data they stand for. */
-  own(owner: string): void {
+  /** From now on fences say whose data they stand for, and of which claim of a partition, where there are claims. */
+  own(owner: string, claim?: PartitionClaim): void {
+    assert(!claim || OWNER.test(owner), `no name for an installation in Redis: ${owner}`)
     this.#owner = owner
+    if (claim) this.#epochs.set(claim.partition, claim.epoch)
   }
 
-  /** As the port has it; −2 when the windows there are of another owner. */
+  /**
+   * As the port has it; −2 when the windows there are of another owner. What an earlier claim of the
+   * owner has left is taken over where it stands. Throws SinkFenced after a later claim.
+   */
   async fence(partition: number, signal: AbortSignal): Promise<number> {
-    const text = await this.#send('GET', [fenceKey(partition)], signal)
-    if (text === null) return -1
-    const [, owner, offset] = FENCE.exec(String(text)) ?? []
-    return owner === this.#owner ? Number(offset) : FOREIGN
+    const answer = await this.#send('GET', [fenceKey(partition)], signal)
+    const text = answer === null ? '' : String(answer)
+    this.#seen.set(partition, text)
+    if (text === '') return -1
+    const [, owner, claimed = '0', offset] = FENCE.exec(text) ?? []
+    if (owner !== this.#owner) return FOREIGN
+    const epoch = this.#epochs.get(partition) ?? 0
+    if (Number(claimed) > epoch) {
+      const message = `windows of partition ${partition} are of claim ${claimed}, this one is ${epoch}`
+      throw new SinkFenced(message)
+    }
+    if (Number(claimed) < epoch) await this.#take(partition, Number(offset), signal)
+    return Number(offset)
   }
 
   apply(change: WindowsChange, signal: AbortSignal): Promise<boolean> {
@@ -81,7 +103,7 @@ export class RedisWindowStore implements WindowStore {
   async put(put: WindowsPut, signal: AbortSignal): Promise<boolean> {
     const { partition, fenceFrom, fenceTo, totals, watermarkMs } = put
     const nowMs = this.#clock.nowMs()
-    const from = this.#fenceText(fenceFrom)
+    const from = this.#fenceText(partition, fenceFrom)
     const indexS = String(Math.ceil(this.#ttlMs / 1_000) + INDEX_MORE_S)
     const windows = put.windows.filter(({ writtenMs }) => writtenMs + this.#ttlMs > nowMs)
     // Not with the first of several: readers would be told of what is not there yet.
@@ -95,7 +117,7 @@ export class RedisWindowStore implements WindowStore {
       const taken = await this.#run(PUT, signal, {
         keys: [fenceKey(partition)],
         args: [
-          ...[from, last ? this.#fenceText(fenceTo) : '', indexS, String(partition)],
+          ...[from, last ? this.#fenceText(partition, fenceTo) : '', indexS, String(partition)],
           ...(last ? lastArgs : ['', '0']),
           String(some.length),
           ...some.flatMap(({ window, writtenMs }) => this.#windowArgs(window, writtenMs, nowMs)),
@@ -106,10 +128,11 @@ export class RedisWindowStore implements WindowStore {
     }
   }
 
-  /** Removes everything of a partition, whoever's it is. */
+  /** Removes everything of a partition, whoever's it is, unless the fence has moved since it was last seen. */
   async clear(partition: number, signal: AbortSignal): Promise<void> {
-    const args = [String(partition), ...SIZE_NAMES]
-    await this.#run(CLEAR, signal, { keys: [fenceKey(partition)], args })
+    const args = [String(partition), this.#seen.get(partition) ?? '', ...SIZE_NAMES]
+    const cleared = await this.#run(CLEAR, signal, { keys: [fenceKey(partition)], args })
+    if (cleared !== 1) throw movedMeanwhile()
   }
 
   async latest(regionId: number, sizeS: WindowSizeS): Promise<RegionWindow | null> {
@@ -149,8 +172,18 @@ export class RedisWindowStore implements WindowStore {
     this.#link.close()
   }
 
-  #fenceText(offset: number): string {
-    return offset < 0 ? '' : `${this.#owner}/${offset}`
+  async #take(partition: number, offset: number, signal: AbortSignal): Promise<void> {
+    const text = this.#fenceText(partition, offset)
+    const args = [this.#seen.get(partition) ?? '', text]
+    const taken = await this.#run(TAKE, signal, { keys: [fenceKey(partition)], args })
+    if (taken !== 1) throw movedMeanwhile()
+    this.#seen.set(partition, text)
+  }
+
+  #fenceText(partition: number, offset: number): string {
+    if (offset < 0) return ''
+    const epoch = this.#epochs.get(partition)
+    return `${this.#owner}${epoch === undefined ? '' : `:${epoch}`}/${offset}`
   }
 
   #windowArgs(window: RegionWindow, writtenMs: number, nowMs: number): string[] {
@@ -187,6 +220,10 @@ export class RedisWindowStore implements WindowStore {
     }
     return this.#link.send(command, args, signal)
   }
+}
+
+function movedMeanwhile(): SinkError {
+  return new SinkError('another writer moved the fence', { retriable: true })
 }
 
 function fenceKey(partition: number): string {
