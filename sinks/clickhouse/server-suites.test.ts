@@ -15,7 +15,7 @@ const {
 
 const SUITES = [
   ...['region-sink', 'schema', 'reader', 'gold', 'history', 'trip-history', 'windows'],
-  'deliveries',
+  ...['deliveries', 'kafka-offsets'],
 ]
 /** `server-faults.test.ts` has the sink's own suite. */
 const SUITES_ELSEWHERE = ['sink']
