@@ -4,7 +4,9 @@ import type { OrreryError } from '../actors/kernel/errors.ts'
 import { TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
 import type { PartHealth } from '../gateway/ports.ts'
 import type { ClickHouseServer } from '../sinks/clickhouse/server-engine.ts'
+import { SharedIcebergSinks } from '../sinks/iceberg/shared-sink.ts'
 import { S3SnapshotObjects } from '../sinks/snapshots/s3.ts'
+import { bronzeLimits } from './batches.ts'
 import type { KafkaJournal } from './kafka-journal.ts'
 import { outletsOf } from './outlets.ts'
 import { patiently } from './patience.ts'
@@ -28,10 +30,16 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
   const { bronze, snapshots } = adapters
   if (bronze.kind !== 's3' || snapshots.kind !== 's3') throw new TypeError('a worker needs S3')
   const outlets = outletsOf({ url: config.redisUrl, log, telemetry })
+  const lakeOptions = { warehouse: bronze, clock: systemClock, log, limits: bronzeLimits(config) }
+  const lake = {
+    pings: new SharedIcebergSinks(lakeOptions),
+    trips: new SharedIcebergSinks({ ...lakeOptions, table: 'trips' }),
+  }
   const worked: WorkedOptions = {
     ...{ config, log, telemetry, journal, outlets },
     engine: options.engine,
     warehouse: bronze,
+    bronze: lake,
     installation: options.installation,
     objectsOf: ({ topic, kafkaPartition }: KafkaLog) =>
       new S3SnapshotObjects({
@@ -68,7 +76,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
     }),
     async stop(endMs) {
       const unflushed = await worker.stop(endMs)
-      await outlets.close()
+      await Promise.all([outlets.close(), lake.pings.close(), lake.trips.close()])
       return unflushed
     },
   }

@@ -18,6 +18,7 @@ import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
 import { ClickHouseHistory } from '../sinks/clickhouse/history.ts'
 import { ClickHouseSink } from '../sinks/clickhouse/sink.ts'
 import { ClickHouseTripHistory } from '../sinks/clickhouse/trip-history.ts'
+import type { SharedIcebergSinks } from '../sinks/iceberg/shared-sink.ts'
 import type { Warehouse } from '../sinks/iceberg/warehouse.ts'
 import { WorkerIcebergSink } from '../sinks/iceberg/worker-sink.ts'
 import { joinedHistory, joinedTripHistory } from '../sinks/joined-history.ts'
@@ -35,6 +36,8 @@ export type StreamStores = Readonly<{
   log: Log
   engine: ClickHouse
   warehouse: string | Warehouse
+  /** Sinks of many partitions over one thread a table; else each stream has its own. */
+  bronze?: Readonly<{ pings: SharedIcebergSinks; trips: SharedIcebergSinks<'trips'> }>
   /** Which claim of the partition this is, where several workers may have it one after the other. */
   epoch?: number
   /** Names this installation in stores that others may write to as well. */
@@ -56,7 +59,9 @@ export function sessionsShape(
     }),
     idOf: (ping) => ping.sessionId,
     sinks: async (states) => ({
-      bronze: new WorkerIcebergSink({ ...{ warehouse, clock, log }, limits: bronzeLimits(config) }),
+      bronze:
+        stores.bronze?.pings.sink() ??
+        new WorkerIcebergSink({ ...{ warehouse, clock, log }, limits: bronzeLimits(config) }),
       silver: silverSink(stores),
       metrics: new MetricsSink({ store: new MemoryMetricsStore(states), board, clock }),
     }),
@@ -80,7 +85,9 @@ export function tripsShape(
     sinks: async (states) => {
       const bronze = { ...{ warehouse, clock, log }, table: 'trips' } as const
       return {
-        bronze: new WorkerIcebergSink({ ...bronze, limits: bronzeLimits(config) }),
+        bronze:
+          stores.bronze?.trips.sink() ??
+          new WorkerIcebergSink({ ...bronze, limits: bronzeLimits(config) }),
         silver: silverSink(stores),
         metrics: windows(states),
       }

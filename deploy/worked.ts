@@ -36,6 +36,7 @@ export type WorkedOptions = Readonly<{
   telemetry: Telemetry
   engine: ClickHouse
   warehouse: Warehouse
+  bronze: NonNullable<StreamStores['bronze']>
   /** Names this installation among all that write to the same stores. */
   installation: string
   journal: KafkaJournal
@@ -93,7 +94,9 @@ export async function openTripsPartition(
         tripsShape(storesOf(options, epoch), (states) => {
           const windows = new MemoryWindowStore(states, { clock, ttlMs })
           held.windows = windows
-          const copy = new WindowsCopy({ ledger: windows, store: redis, clock, log: options.log })
+          const claim = { owner: options.installation, epoch }
+          const around = { clock, log: options.log, claim }
+          const copy = new WindowsCopy({ ledger: windows, store: redis, ...around })
           return new WindowsSink({ store: windows, copy, clock })
         }),
       fireTimer: timersBy(options.journal.trips, log),
@@ -118,8 +121,8 @@ function around(options: WorkedOptions, journal: KafkaLog, fenced: Fenced) {
 }
 
 function storesOf(options: WorkedOptions, epoch: number): StreamStores {
-  const { config, log, engine, warehouse, installation } = options
-  return { config, log, engine, warehouse, epoch, installation }
+  const { config, log, engine, warehouse, bronze, installation } = options
+  return { config, log, engine, warehouse, bronze, epoch, installation }
 }
 
 function timersBy(
