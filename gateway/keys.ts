@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 import type { Clock } from '../actors/kernel/clock.ts'
 import type { Accounts } from './ports.ts'
 
@@ -24,7 +26,7 @@ export class Keys {
   nameOf(key: string): string | null {
     if (key.length === 0 || key.length > KEY_LENGTH_MAX) return null
     const nowMs = this.#clock.monotonicMs()
-    const hash = new Bun.CryptoHasher('sha256').update(key).digest('base64')
+    const hash = createHash('sha256').update(key).digest('base64')
     const found = this.#remembered.get(hash)
     if (found && found.untilMs > nowMs) return found.name
     const name = this.#accounts.verifyKey(key)
