@@ -9,6 +9,7 @@ import { buildPages } from '../ui/build.ts'
 import { readRegionMap } from './live-regions.ts'
 import { RemoteLive, RemoteRegions } from './live-remote.ts'
 import type { ScaledOptions } from './scaled-options.ts'
+import { ServedWindows } from './served-windows.ts'
 
 /** Rows of one answer about deliveries: a day of minutes in a hundred regions. */
 const DELIVERY_ROWS_MAX = 144_000
@@ -39,7 +40,11 @@ export async function openViews(
   const regionsFeed = new RemoteRegions(remote)
   const windowHistory = new WindowHistory(engine)
   const ttlMs = config.windowsTtlS * 1_000
-  const windows = new RedisWindowStore({ url: config.redisUrl, clock, ttlMs })
+  const copied = new RedisWindowStore({ url: config.redisUrl, clock, ttlMs })
+  const windows = new ServedWindows({
+    ...{ served: copied, history: windowHistory, clock, log },
+    watermarkMs: () => regionsFeed.watermarkMs,
+  })
   const deliveries = new DeliveryHistory(engine, regionMap)
   const silver = watched(engine)
   let completeUpToMs = 0
@@ -65,7 +70,7 @@ export async function openViews(
     },
     health: () => ({
       live: troubleOf(feed.trouble(), `${feed.partitions.shown} partitions on the map`),
-      windows: troubleOf(regionsFeed.trouble(), 'has every window'),
+      windows: troubleOf(regionsFeed.trouble() ?? windows.trouble, 'has every window'),
       silver: troubleOf(silver.trouble(), 'answers'),
     }),
     notReady: () => {
@@ -83,7 +88,7 @@ export async function openViews(
     },
     async stop() {
       silver.stop()
-      await Promise.all([feed.stop(), regionsFeed.stop(), windows.close()])
+      await Promise.all([feed.stop(), regionsFeed.stop(), copied.close()])
     },
   }
 }

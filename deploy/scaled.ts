@@ -1,6 +1,7 @@
 import { systemClock } from '../actors/kernel/clock.ts'
 import { OrreryError } from '../actors/kernel/errors.ts'
 import type { IngestPorts, RolePorts } from '../gateway/ports.ts'
+import { RelayHints } from '../gateway/relay/positions.ts'
 import { startRoles } from '../gateway/roles.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { adaptersOf } from './adapters.ts'
@@ -37,7 +38,8 @@ export async function startScaled(options: StartOptions): Promise<Running> {
   const { journal, worker, views } = opened
 
   const regionMap = readRegionMap(config.regionsFile)
-  const ingest: IngestPorts = { ingest: journal.sessions, trips: journal.trips }
+  const relay = { pings: new RelayHints(), trips: new RelayHints() }
+  const ingest: IngestPorts = { ingest: journal.sessions, trips: journal.trips, relay }
   const demo = new Demo({
     offer: journal.sessions.offer.bind(journal.sessions),
     offerTrips: options.demoTrips ? journal.trips.offer.bind(journal.trips) : null,
