@@ -70,7 +70,7 @@ describe.skipIf(!present)('windows through Redis', () => {
     const clock = new VirtualClock(systemClock.nowMs())
     const ledger = new MemoryWindowStore(marks, { clock, slots: 5 })
     const store = new FaultyCopy(openRedis(redisClock))
-    const claim = epoch === undefined ? {} : { claim: { owner: 'installation', epoch } }
+    const claim = epoch === undefined ? {} : { claim: { owner: 'group/topic', epoch } }
     const copy = new WindowsCopy({ ledger, store, clock, log: silentLog, ...claim })
     const sink = new WindowsSink({ store: ledger, copy, clock })
     const write = (first: number, last: number): Promise<void> =>
@@ -248,7 +248,7 @@ describe.skipIf(!present)('windows through Redis', () => {
       const [kept, over] = [moved(zombie.marks), moved(zombie.marks)]
       const owner = await owned(over, 2)
       expect(owner.fence).toBe(299)
-      expect(await server.send('GET', 'windows:fence:0')).toBe('installation:2/299')
+      expect(await server.send('GET', 'windows:fence:0')).toBe('group/topic:2/299')
       expect(await rejection(zombie.write(300, 320))).toMatchObject({ name: 'SinkFenced' })
       await owner.write(300, 349)
       expect(await rejection(owned(kept, 1))).toMatchObject({ name: 'SinkFenced' })
