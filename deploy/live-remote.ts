@@ -131,6 +131,11 @@ export class RemoteRegions implements RegionsFeed {
       .from(() => (this.#feed.watermarkMs ?? 0) / 1_000)
   }
 
+  /** The lowest of the partitions that have had a trip; null before the first. */
+  get watermarkMs(): number | null {
+    return this.#feed.watermarkMs
+  }
+
   get epoch(): string {
     return this.#feed.epoch
   }

@@ -13,7 +13,7 @@ export type LiveTarget<Snapshot extends object, Delta extends object> = Readonly
   apply(partition: number, delta: Delta): void
   /** It has had no owner for long. */
   drop(partition: number): void
-  /** Once a second, of all partitions that have an owner. */
+  /** Once a second, of all partitions that are known: of those between two owners the last there were. */
   figures(figures: readonly object[]): void
 }>
 
@@ -43,6 +43,8 @@ type Followed = {
   /** What it stood at when the last look found it behind. */
   behindAt: number | null
   orphanSinceMs: number | null
+  /** As its last owner told them. */
+  figures: object | null
 }
 
 type Loop = 'look' | 'follow'
@@ -131,16 +133,17 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
     const stands = standsOf(await link.run(LOOK, keys, [prefixOf(channel), String(WATCH_MS)]))
     const owned = stands.filter((stand) => this.#see(stand))
     this.#bury(new Set(owned.map(({ partition }) => partition)))
-    target.figures(owned.flatMap(({ figures }) => figures ?? []))
+    target.figures([...this.#partitions.values()].flatMap(({ figures }) => figures ?? []))
     this.#say('look', null)
     await this.#pause(LOOK_MS)
   }
 
   /** False when it has no owner, or one that is not the last. */
-  #see({ partition, epoch, seq }: Stand): boolean {
+  #see({ partition, epoch, seq, figures }: Stand): boolean {
     if (epoch === null) return false
     const known = this.#partitions.get(partition) ?? this.#meet(partition)
     if (!known || epoch < known.epoch) return false
+    known.figures = figures ?? known.figures
     if (epoch > known.epoch) {
       Object.assign(known, { epoch, seq: -1, wanting: true, behindAt: null })
       return true
@@ -155,7 +158,7 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
     if (this.#partitions.size >= PARTITIONS_MAX) return null
     const known: Followed = {
       ...{ epoch: -1, seq: -1, id: '$', shown: false, wanting: true },
-      ...{ taken: '', behindAt: null, orphanSinceMs: null },
+      ...{ taken: '', behindAt: null, orphanSinceMs: null, figures: null },
     }
     this.#partitions.set(partition, known)
     return known
