@@ -140,11 +140,6 @@ export class RemoteRegions implements RegionsFeed {
     return this.#feed.epoch
   }
 
-  /** Event time up to which windows are final; null before the first. */
-  get watermarkMs(): number | null {
-    return this.#feed.watermarkMs
-  }
-
   get seq(): number {
     return this.#feed.seq
   }
