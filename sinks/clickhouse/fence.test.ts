@@ -2,13 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { seededRandom } from '../../actors/kernel/clock.ts'
 import { silentLog } from '../../actors/kernel/telemetry.ts'
-import type { Fact } from '../../actors/model/fact.ts'
 import { batchOf, rejection, signal } from '../conformance-bench.ts'
-import { describeSink } from '../conformance.ts'
 import { SinkFenced } from '../sink.ts'
 import type { ClickHouse } from './engine.ts'
 import { fingerprints, readBack } from './fact-readback.ts'
-import { sampleFacts, sampleMovement } from './fact-samples.ts'
+import { sampleFacts } from './fact-samples.ts'
 import type { ServerTimeouts } from './server-engine.ts'
 import { openClickHouseServer } from './server-open.ts'
 import { openTestHttp, type TestHttp } from './server-stores.ts'
@@ -57,51 +55,7 @@ function holding({ server }: TestHttp, where: HoldPoint, meets: (sql: string) =>
 const isRows = (sql: string): boolean => sql.startsWith('INSERT INTO session_movements')
 const isOffset = (sql: string): boolean => sql.startsWith('INSERT INTO sink_progress')
 
-let epochs = 0
-describeSink<Fact>('clickhouse (a server, with claims)', async () => {
-  const { engine } = await openTestHttp()
-  const next = (): ClickHouseSink => sinkOf(engine, ++epochs)
-  return {
-    sink: next(),
-    reopen: async () => next(),
-    readBack: () => readBack(engine),
-    rowsFor: sampleFacts,
-    fingerprints,
-    cleanup: () => engine.close(),
-  }
-})
-
 describe('a writer whose partition was claimed', () => {
-  test('is refused as a whole, and nothing of it is stored', async () => {
-    const http = await openTestHttp()
-    const [mine, theirs] = [http.engine, await another(http)]
-    const zombie = sinkOf(mine, 4)
-    expect(await zombie.open(3, signal())).toBe(-1)
-    await zombie.write({ ...facts(0, 9), partition: 3 }, signal())
-    expect(await sinkOf(theirs, 5).open(3, signal())).toBe(9)
-    const refused = await rejection(zombie.write({ ...facts(10, 30), partition: 3 }, signal()))
-    expect(refused).toBeInstanceOf(SinkFenced)
-    expect(refused).toMatchObject({ retriable: false })
-    expect(String(refused)).toContain('partition 3 was claimed after epoch 4')
-    for (const table of ['session_movements', 'session_headers', 'trips', 'dead_letters']) {
-      expect(await mine.query(`SELECT count() FROM ${table} WHERE offset > 9`)).toEqual([['0']])
-    }
-    expect(await readAcknowledged(mine, 3)).toBe(9)
-    // Neither may it claim again, and other partitions are not concerned.
-    expect(await rejection(sinkOf(mine, 4).open(3, signal()))).toBeInstanceOf(SinkFenced)
-    expect(await sinkOf(mine, 1).open(4, signal())).toBe(-1)
-    expect(
-      await mine.query(
-        'SELECT partition, max(epoch), argMax(holder, epoch) FROM sink_epochs GROUP BY 1 ORDER BY 1',
-      ),
-    ).toEqual([
-      [3, '5', 'worker 5'],
-      [4, '1', 'worker 1'],
-    ])
-    await theirs.close()
-    await mine.close()
-  })
-
   test('is refused though its late rows have the token and the cut of the new writer', async () => {
     const http = await openTestHttp()
     const theirs = await another(http)
@@ -196,20 +150,6 @@ describe('an insert that the claim finds in the middle of its rows', () => {
   })
 })
 
-describe('an installation', () => {
-  test('has its tables for itself, and the other is told what to do', async () => {
-    const engine = await openTestClickHouse()
-    const of = (installation: string) =>
-      new ClickHouseSink(engine, CLICKHOUSE_LIMITS, undefined, { epoch: 1, installation })
-    expect(await of('fleet/pings').open(0, signal())).toBe(-1)
-    expect(await of('fleet/pings').open(1, signal())).toBe(-1)
-    const refused = await rejection(of('other/pings').open(0, signal()))
-    expect(refused).toMatchObject({ code: 'installation_other', retriable: false })
-    expect(String(refused)).toMatch(/belongs to the installation fleet\/pings.*CLICKHOUSE_DATABASE/)
-    await engine.close()
-  })
-})
-
 describe('two writers over the same facts', () => {
   // Every fifth request or so of either is held up until the other has done something.
   for (const seed of [1, 2, 3, 4, 5, 6]) {
@@ -263,23 +203,4 @@ describe('two writers over the same facts', () => {
       for (const engine of engines.toReversed()) await engine.close()
     }, 60_000)
   }
-})
-
-test('offsets with gaps, above 32 bits, are stored and found as they are', async () => {
-  const http = await openTestHttp()
-  const offsets = [1024 * 5 + 3, 2 ** 32 + 1024 * 7, 2 ** 43 + 1, 2 ** 52 + 1023]
-  const rows = offsets.map((offset) => sampleMovement({ offset }))
-  const last = 2 ** 52 + 1023
-  const sink = sinkOf(http.engine, 1)
-  expect(await sink.open(0, signal())).toBe(-1)
-  await sink.write(batchOf(0, last, rows), signal())
-  await http.engine.command('TRUNCATE TABLE sink_progress')
-  const again = sinkOf(http.engine, 2)
-  expect(await again.open(0, signal())).toBe(-1)
-  await again.write({ ...batchOf(1, last, rows), id: 'cut elsewhere' }, signal())
-  expect(await sinkOf(http.engine, 3).open(0, signal())).toBe(last)
-  expect(await http.engine.query('SELECT offset FROM session_movements ORDER BY 1')).toEqual(
-    offsets.map((offset) => [String(offset)]),
-  )
-  await http.engine.close()
 })

@@ -81,8 +81,10 @@ async function drop({ engine, definition }: LockOptions): Promise<void> {
 async function look({
   engine,
 }: LockOptions): Promise<Readonly<{ holder: string; ageMs: number }> | null> {
+  // One that is being made or dropped this moment has no file, and its time is 0: that is no age.
+  const made = 'toUnixTimestamp(metadata_modification_time)'
   const [row] = await engine.query(
-    'SELECT comment, (toUnixTimestamp(now()) - toUnixTimestamp(metadata_modification_time)) * 1000 ' +
+    `SELECT comment, if(${made} = 0, 0, toUnixTimestamp(now()) - ${made}) * 1000 ` +
       `FROM system.tables WHERE database = currentDatabase() AND name = ${sqlText(TABLE)}`,
   )
   return row ? { holder: textOf(row[0]), ageMs: numberOf(row[1]) } : null

@@ -15,7 +15,7 @@ const {
 
 const SUITES = [
   ...['region-sink', 'schema', 'reader', 'gold', 'history', 'trip-history', 'windows'],
-  ...['deliveries', 'kafka-offsets'],
+  ...['deliveries', 'kafka-offsets', 'claims'],
 ]
 /** `server-faults.test.ts` has the sink's own suite. */
 const SUITES_ELSEWHERE = ['sink']
