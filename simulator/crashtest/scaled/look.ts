@@ -121,9 +121,10 @@ async function loadReference(place: ClickHousePlace, file: string): Promise<void
     `CREATE TABLE ${REFERENCE} (${columns.join(', ')}) ENGINE = MergeTree ORDER BY (\`partition\`, offset)`,
     null,
   )
+  const names = [...texts, ...numbers, 'us', '`partition`', 'offset'].join(', ')
   for await (const lines of linesOf(file, ROWS_AT_ONCE)) {
     const rows = lines.map((line) => line.replace('"timestamp":', '"us":')).join('\n')
-    await tellClickHouse(place, `INSERT INTO ${REFERENCE} FORMAT JSONEachRow`, rows)
+    await tellClickHouse(place, `INSERT INTO ${REFERENCE} (${names}) FORMAT JSONEachRow`, rows)
   }
 }
 

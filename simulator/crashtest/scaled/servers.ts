@@ -9,6 +9,7 @@ import {
   type S3Place,
   s3Place,
   s3Plan,
+  SHORT_LIVED,
 } from '../../../actors/testing/plans.ts'
 import { ServerProcess } from '../../../actors/testing/server-process.ts'
 import { secret } from '../../../actors/testing/servers.ts'
@@ -120,17 +121,19 @@ export class Servers implements AsyncDisposable {
     const s3 = s3Place(own['S3 server'], keys, BUCKET)
     const forCatalog = s3Place(await line('catalog', 'S3 server', own['S3 server']), keys, BUCKET)
     const controllerPort = await take()
+    // Faults end them before the slow compiler pays.
+    const jvm = options.direct ? [] : SHORT_LIVED
     const plans = {
       broker: kafkaPlan({
-        ...{ env, dir: folder('kafka'), port: own.broker, controllerPort },
+        ...{ env, jvm, dir: folder('kafka'), port: own.broker, controllerPort },
         properties: brokerProperties(own.broker, controllerPort, listeners),
       }),
       Redis: redisPlan({ env, dir: folder('redis'), ...redis }),
       'S3 server': s3Plan({
-        ...{ env, dir: folder('s3'), port: own['S3 server'], keys, buckets: [BUCKET] },
+        ...{ env, jvm, dir: folder('s3'), port: own['S3 server'], keys, buckets: [BUCKET] },
       }),
       catalog: catalogPlan({
-        ...{ env, dir: folder('catalog'), port: own.catalog, s3: forCatalog },
+        ...{ env, jvm, dir: folder('catalog'), port: own.catalog, s3: forCatalog },
         warehouse: `s3://${BUCKET}/wh`,
       }),
       ClickHouse: clickHousePlan({ env, dir: folder('clickhouse'), ...clickHouse }),
