@@ -13,7 +13,6 @@ import type { Log, Telemetry } from '../kernel/telemetry.ts'
 import type { Retry } from '../model/fact.ts'
 import type { Ingest, NotTaken, Offer, OfferOutcome, RelayStamp } from '../model/offer.ts'
 import { entriesOf, type EntriesOptions, type KafkaEntry, stampOf } from './entries.ts'
-import { RefusedRelays } from './refused-relays.ts'
 import type { WriteOutcome } from './send-queue.ts'
 import type { KafkaWriter } from './writer.ts'
 
@@ -47,7 +46,6 @@ const GOLDEN_SECTION = 0.618_033_988_75
 export class KafkaIntake<Message> implements Ingest<Message> {
   readonly #options: KafkaIntakeOptions<Message>
   readonly #entries: EntriesOptions<Message>
-  readonly #relays = new RefusedRelays()
   readonly #accepted
   readonly #refused
   readonly #busy
@@ -92,13 +90,12 @@ export class KafkaIntake<Message> implements Ingest<Message> {
 
   offer(offer: Offer<Message>, done: Done): void {
     const { messages, deadLetters, relay, retry } = offer
-    const size = messages.length + deadLetters.length
+    assert(!relay || /^[^;]{1,200}$/.test(relay.sender), 'a relay is named without a semicolon')
     const refuse = (refusal: NotTaken): void => {
       this.#busy.add(messages.length)
-      if (relay) this.#relays.refused(relay, size)
       done(refusal)
     }
-    const refusal = this.refusal() ?? this.#overtaking(relay, size)
+    const refusal = this.refusal()
     if (refusal) return refuse(refusal)
     this.#countTurn(Math.max(1, messages.length))
     const entries = [...this.#lettersOf(offer), ...entriesOf(offer, this.#entries)]
@@ -136,19 +133,15 @@ export class KafkaIntake<Message> implements Ingest<Message> {
 
   /** Tells the actors of every partition that nothing more is expected for now; answered when the broker has it. */
   flush(source: string, receivedMs: number, done: Done, relay?: RelayStamp): void {
-    const refuse = (refusal: NotTaken): void => {
-      if (relay) this.#relays.refused(relay, 1)
-      done(refusal)
-    }
-    const refusal = this.refusal() ?? this.#overtaking(relay, 1)
-    if (refusal) return refuse(refusal)
+    const refusal = this.refusal()
+    if (refusal) return done(refusal)
     const entry = flushEntry(source, receivedMs)
     const stamp = relay && { stamp: stampOf(relay, 0) }
     const entries = Array.from(
       { length: this.#options.writer.partitions },
       (_, partition): KafkaEntry => ({ ...at(entry, partition), ...stamp }),
     )
-    this.#store(entries, 0, (outcome) => (outcome.ok ? done(outcome) : refuse(outcome)))
+    this.#store(entries, 0, done)
   }
 
   /**
@@ -211,14 +204,6 @@ export class KafkaIntake<Message> implements Ingest<Message> {
       done({ ok: true, duplicates: null })
     })
     if (!isTaken) done(this.refusal() ?? this.#noRoom())
-  }
-
-  /** An edge goes on where it was refused: what it had sent behind that would make a repeat of it (SPEC.md D12). */
-  #overtaking(relay: RelayStamp | undefined, size: number): NotTaken | null {
-    if (!relay) return null
-    assert(/^[^;]{1,200}$/.test(relay.sender), 'a relay is named without a semicolon')
-    if (this.#relays.isNext(relay, size)) return null
-    return this.#notTaken('busy', 'what came before it was not taken')
   }
 
   #failure(outcome: WriteOutcome & { ok: false }): NotTaken {
