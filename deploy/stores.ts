@@ -12,7 +12,6 @@ import { bronzeLocation } from '../sinks/iceberg/bronze-table.ts'
 import type { Warehouse } from '../sinks/iceberg/warehouse.ts'
 import { placeOf } from './adapters-texts.ts'
 import { type Adapters, adaptersOf } from './adapters.ts'
-import { openServer } from './clickhouse-server.ts'
 import { writeDurably } from './durable-file.ts'
 import { Parts, patiently, type Waiting } from './patience.ts'
 import type { Config } from './settings.ts'
@@ -55,6 +54,7 @@ export async function openEngine(
   if (silver.kind === 'server') {
     // Others rely on it too: paths in the data folder are short there.
     process.chdir(config.dataDir)
+    const { openServer } = await import('./clickhouse-server.ts')
     return openServer(config, silver, { ...waiting, log })
   }
   shutStdin()
