@@ -1,7 +1,6 @@
 """Reads a bronze table with DuckDB and its own Iceberg extension."""
 
 import importlib.util
-import json
 
 import duckdb
 from protocol import SAMPLE_ROWS, Dialect, serve, summary
@@ -127,15 +126,8 @@ def export(asked):
         kinds = dict(source.columns())
         names = asked.get("columns") or list(kinds)
         selected = ", ".join(SQL.exported(name, kinds[name]) for name in names)
-        rows = 0
-        with open(asked["file"], "w", encoding="utf-8") as file:
-            found = connection.execute(f"select {selected} from {source.relation()}")
-            while many := found.fetchmany(10_000):
-                file.writelines(
-                    json.dumps(dict(zip(names, row)), ensure_ascii=False, separators=(",", ":")) + "\n"
-                    for row in many
-                )
-                rows += len(many)
+        query = f"select {selected} from {source.relation()}"
+        rows = run(f"copy ({query}) to {quoted(asked['file'])} (format json)")[0][0]
         return {"rows": rows, "snapshot": None if source.snapshot is None else str(source.snapshot)}
 
 

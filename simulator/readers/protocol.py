@@ -12,6 +12,9 @@ HASH_DIGITS = 15
 DUPLICATES_MAX = 10
 SAMPLE_ROWS = 3
 
+# One encoder for all rows: json.dumps makes one for each.
+line_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 def serve(calls):
     """Answers until its input ends. What a library prints goes to stderr: stdout is for answers."""

@@ -2,13 +2,12 @@
 
 import datetime
 import hashlib
-import json
 import math
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyiceberg
-from protocol import BETWEEN, DUPLICATES_MAX, HASH_DIGITS, NULL, SAMPLE_ROWS, SCALE, serve, summary
+from protocol import BETWEEN, DUPLICATES_MAX, HASH_DIGITS, NULL, SAMPLE_ROWS, SCALE, line_of, serve, summary
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import StaticTable
 
@@ -136,10 +135,7 @@ def export(asked):
             return {"rows": 0, "snapshot": None}
         for batch in batches(table, snapshot, names):
             values = [exported(batch.column(name).to_pylist(), kinds[name]) for name in names]
-            file.writelines(
-                json.dumps(dict(zip(names, row)), ensure_ascii=False, separators=(",", ":")) + "\n"
-                for row in zip(*values)
-            )
+            file.writelines(line_of(dict(zip(names, row))) + "\n" for row in zip(*values))
             rows += batch.num_rows
     return {"rows": rows, "snapshot": str(snapshot)}
 

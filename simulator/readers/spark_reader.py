@@ -1,10 +1,9 @@
 """Reads a bronze table with Spark and Iceberg's own runtime, through a REST catalog."""
 
-import json
 import os
 
 import pyspark
-from protocol import SAMPLE_ROWS, Dialect, serve, summary
+from protocol import SAMPLE_ROWS, Dialect, line_of, serve, summary
 from pyspark.sql import SparkSession
 
 SQL = Dialect("`", "unix_micros({})", "cast(conv({}, 16, 10) as decimal(38, 0))", "string")
@@ -108,8 +107,7 @@ def export(asked):
     rows = 0
     with open(asked["file"], "w", encoding="utf-8") as file:
         for row in spark.sql(f"select {selected} from {relation}").toLocalIterator():
-            text = json.dumps(dict(zip(names, row)), ensure_ascii=False, separators=(",", ":"))
-            file.write(text + "\n")
+            file.write(line_of(dict(zip(names, row))) + "\n")
             rows += 1
     return {"rows": rows, "snapshot": snapshot}
 
