@@ -44,6 +44,11 @@ export class CrashServer {
     return `http://127.0.0.1:${this.#port}`
   }
 
+  /** Of the process that was started last. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   get running(): boolean {
     return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null
   }
