@@ -4,6 +4,7 @@ import type { OrreryError } from '../actors/kernel/errors.ts'
 import { TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
 import type { PartHealth } from '../gateway/ports.ts'
 import type { ClickHouseServer } from '../sinks/clickhouse/server-engine.ts'
+import type { S3Access } from '../sinks/iceberg/s3-access.ts'
 import { SharedIcebergSinks } from '../sinks/iceberg/shared-sink.ts'
 import { S3SnapshotObjects } from '../sinks/snapshots/s3.ts'
 import { bronzeLimits } from './batches.ts'
@@ -59,6 +60,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
         : openSessionsPartition(worked, kafkaLog, fenced),
     fatal,
   })
+  await findSnapshots(options, snapshots)
   const where = choice.brokers.join(',')
   await patiently('kafka', () => worker.start(), {
     ...{ clock: systemClock, random: Math.random, log, signal, parts, where },
@@ -68,10 +70,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
     health: () => ({
       worker: worker.health(),
       ...Object.fromEntries(
-        [...worker.partitions()].map(([partition, detail]) => [
-          `partition${partition}`,
-          { status: 'healthy', detail } as const,
-        ]),
+        [...worker.partitions()].map(([partition, health]) => [`partition${partition}`, health]),
       ),
     }),
     async stop(endMs) {
@@ -80,6 +79,22 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
       return unflushed
     },
   }
+}
+
+/** Waits until the bucket of the snapshots answers: without it no partition can be opened. */
+async function findSnapshots(
+  { log, parts, signal }: ScaledWorkerOptions,
+  { access, location }: Readonly<{ access: S3Access; location: string }>,
+): Promise<void> {
+  const where = access.endpoint === undefined ? location : new URL(access.endpoint).host
+  parts.needed('s3', where)
+  const clock = systemClock
+  const objects = new S3SnapshotObjects({ access, location, clock })
+  await patiently('s3', () => objects.get('none'), {
+    ...{ clock, random: Math.random, log, signal, parts, where },
+    check:
+      'that an S3 server listens there with the bucket of ICEBERG_WAREHOUSE, and MINIO_ACCESS_KEY, _SECRET_KEY',
+  })
 }
 
 /** Ends the process as any fault does: in order, with the reason in the log, and exit code 1. */

@@ -147,10 +147,18 @@ function worked<State, Message, Arrival, Page>(
       outlet.start()
       void stream.start()
     },
-    describe() {
-      const stored = Math.min(core.bronze.acknowledged, core.silver.acknowledged)
+    health() {
+      const sinks = [core.bronze, core.silver, core.metrics].map((sink) => ({
+        name: sink.name,
+        ...sink.health(),
+      }))
       const read = `${journal.behind} records to read, ${core.inlet.backlog} to handle`
-      return `${core.directory.awake} ${actors} awake, ${read}, stored up to offset ${stored}`
+      const detail = `${core.directory.awake} ${actors} awake, ${read}`
+      const worst =
+        sinks.find(({ status }) => status === 'unhealthy') ??
+        sinks.find(({ status }) => status === 'degraded')
+      if (!worst) return { status: 'healthy', detail }
+      return { status: worst.status, detail: `${detail}; ${worst.name}: ${worst.detail}` }
     },
     async handOver(endMs) {
       const unflushed = await stream.handOver(endMs)

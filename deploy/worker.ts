@@ -3,18 +3,19 @@ import type { KafkaLog } from '../actors/kafka/log.ts'
 import type { Ending } from '../actors/kafka/reading.ts'
 import type { TimerMessage } from '../actors/kernel/behavior.ts'
 import { systemClock } from '../actors/kernel/clock.ts'
-import { messageOf, type OrreryError } from '../actors/kernel/errors.ts'
+import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import { TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
 import type { PartHealth } from '../gateway/ports.ts'
+import { SinkFenced } from '../sinks/sink.ts'
 import { patiently } from './patience.ts'
 
 /** A partition with its actors, as the worker sees it. */
 export interface WorkedPartition {
   /** Begins to read; what is wrong with the log is told to its owner. */
   start(): void
-  /** One line of how it stands. */
-  describe(): string
+  /** How it stands: as the worst of its stores. */
+  health(): PartHealth
   /** Messages read that are not handled. */
   readonly backlog: number
   /** Handles and stores what was read, and closes; names what could not be stored. */
@@ -103,13 +104,13 @@ export class Worker {
     return { status: 'degraded', detail: `${detail}, ${opening} being opened` }
   }
 
-  /** One line of each partition, by its number. */
-  partitions(): ReadonlyMap<number, string> {
+  /** How each partition stands, by its number. */
+  partitions(): ReadonlyMap<number, PartHealth> {
     const held = [...this.#held.values()].sort((a, b) => a.journal.partition - b.journal.partition)
     return new Map(
       held.map(({ journal, partition }) => [
         journal.partition,
-        partition?.describe() ?? 'being opened',
+        partition?.health() ?? { status: 'degraded', detail: 'being opened' },
       ]),
     )
   }
@@ -131,8 +132,10 @@ export class Worker {
       // From here on `revoked` closes it. Nobody waits for the log to be read to its end.
       if (journal.ending === null && !held.isRefused) partition.start()
     } catch (thrown) {
+      if (journal.ending !== null) return void this.#held.delete(journal)
+      // Claimed by another one meanwhile: whether it is still ours, the group will say.
+      if (isFenced(thrown)) return refused(messageOf(thrown))
       this.#held.delete(journal)
-      if (journal.ending !== null) return
       throw thrown
     }
   }
@@ -182,4 +185,8 @@ export class Worker {
     const { log } = this.#options
     log.info({ partition: journal.partition, ending, unflushed }, 'partition handed over')
   }
+}
+
+function isFenced(thrown: unknown): boolean {
+  return thrown instanceof SinkFenced || (thrown instanceof OrreryError && thrown.code === 'fenced')
 }
