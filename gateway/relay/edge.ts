@@ -131,7 +131,7 @@ function openJournal(
     // Whole segments are let go: of small ones less is kept that the core has.
     segmentBytesMax: Math.max(64 * 1024, Math.min(16 * MIB, Math.floor(bytesMax / 16))),
     waitingBytesMax: waitingBytesMax ?? 8 * MIB,
-    groupBytesMax: 2 * MIB,
+    groupBytesMax: MIB,
   })
 }
 

@@ -12,11 +12,11 @@ export type OutboxOptions = Readonly<{
   clock: Clock
   /** Everything before it was acknowledged by a core, as far as is known at the start. */
   acknowledged: number
-  /** Bytes of the newest entries kept in memory, so that a line that keeps up reads nothing from disk; default 2 MiB. */
+  /** Bytes of the newest entries kept in memory, so that a line that keeps up reads nothing from disk; default 512 KiB. */
   tailBytesMax?: number
 }>
 
-const TAIL_BYTES_MAX = 2 * 1024 * 1024
+const TAIL_BYTES_MAX = 512 * 1024
 /** Whole segments may have to be read to find one entry. */
 const LOOK_MS_MIN = 1_000
 /** What an entry costs beside its bytes. */
