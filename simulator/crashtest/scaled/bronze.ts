@@ -2,8 +2,10 @@ import { createReadStream, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
+import type { Clock } from '../../../actors/kernel/clock.ts'
 import type { Environment } from '../../../actors/testing/services.ts'
 import { type BronzePlace, BronzeReader, type BronzeSeen } from '../../readers/readers.ts'
+import { pause } from '../server.ts'
 import type { Servers } from './servers.ts'
 
 const NAMESPACE = ['default']
@@ -27,17 +29,33 @@ export type BronzeRead = Readonly<{
   tripsFile: string
 }>
 
+/** Waits until bronze has everything that silver has, as DuckDB sees it: what is not there in time, the comparison tells. */
+export async function untilBronzeHas(
+  newest: ReadonlyMap<number, number>,
+  servers: Servers,
+  { env, clock, withinMs }: Readonly<{ env: Environment; clock: Clock; withinMs: number }>,
+): Promise<void> {
+  const endMs = clock.monotonicMs() + withinMs
+  await using reader = new BronzeReader('duckdb', env)
+  while (clock.monotonicMs() < endMs) {
+    const behind = new Map(newest)
+    for (const table of [PINGS_TABLE, TRIPS_TABLE]) {
+      const seen = await reader.read(placeOf(servers, table), { checksum: false })
+      for (const { partition, offsetMax } of seen.partitions) {
+        if (offsetMax >= (behind.get(partition) ?? 0)) behind.delete(partition)
+      }
+    }
+    if (behind.size === 0) return
+    await pause(1_000)
+  }
+}
+
 /** Reads both tables with PyIceberg and DuckDB. */
 export async function readLake(
   servers: Servers,
   { root, env }: Readonly<{ root: string; env: Environment }>,
 ): Promise<BronzeRead> {
-  const place = (table: string): BronzePlace => ({
-    catalogUri: servers.catalogUrl,
-    namespace: NAMESPACE,
-    table,
-    s3: { ...servers.s3, endpoint: servers.s3.url },
-  })
+  const place = (table: string): BronzePlace => placeOf(servers, table)
   const seen: Record<'pings' | 'trips', BronzeSeen[]> = { pings: [], trips: [] }
   const pingsFile = join(root, 'bronze-pings.ndjson')
   const tripsFile = join(root, 'bronze-trips.ndjson')
@@ -51,6 +69,10 @@ export async function readLake(
     await reader.export(place(TRIPS_TABLE), { file: tripsFile, columns: TRIP_COLUMNS })
   }
   return { ...seen, pingsFile, tripsFile }
+}
+
+function placeOf({ catalogUrl: catalogUri, s3 }: Servers, table: string): BronzePlace {
+  return { catalogUri, namespace: NAMESPACE, table, s3: { ...s3, endpoint: s3.url } }
 }
 
 /** Lines of a file, so many at a time. */

@@ -4,7 +4,7 @@ import type { BronzeSeen } from '../../readers/readers.ts'
 import { type Ask, check, type Finding, type Verdict } from '../check.ts'
 import { BRONZE } from '../queries.ts'
 import { pause } from '../server.ts'
-import { type BronzeRead, linesOf, readLake } from './bronze.ts'
+import { type BronzeRead, linesOf, readLake, untilBronzeHas } from './bronze.ts'
 import { askClickHouse, type ClickHousePlace, tellClickHouse } from './clickhouse-server.ts'
 import type { Cluster } from './cluster.ts'
 import type { LoadSums } from './load.ts'
@@ -44,6 +44,9 @@ export async function look(options: LookOptions): Promise<ScaledVerdict> {
   const place = cluster.servers.clickHouse
   await flushTrips(cluster)
   await untilTripsAreFinal(options)
+  await untilBronzeHas(await newestInSilver(place), cluster.servers, {
+    ...{ env, clock: options.clock, withinMs: CAUGHT_UP_MS_MAX },
+  })
   say('ending all processes in order')
   const uncleanStops = await cluster.stop()
   say('reading bronze with PyIceberg and DuckDB')
@@ -102,6 +105,17 @@ async function untilTripsAreFinal({ cluster, clock, say }: LookOptions): Promise
     }
     await pause(250)
   }
+}
+
+/** The last offset of each partition that something in silver came from. */
+async function newestInSilver(place: ClickHousePlace): Promise<ReadonlyMap<number, number>> {
+  const rows = await askClickHouse(
+    place,
+    'SELECT `partition`, max(`offset`) FROM session_movements GROUP BY `partition` ' +
+      'UNION ALL SELECT `partition`, max(`offset`) FROM trips GROUP BY `partition`',
+    { database: DATABASE },
+  )
+  return new Map(rows.map(([partition, offset]) => [Number(partition), Number(offset)]))
 }
 
 /** Bronze as a program of others read it, beside silver, so that SQL can compare the two. */
