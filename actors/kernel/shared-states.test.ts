@@ -118,6 +118,63 @@ test('a state that was ahead of one snapshot is in the next', async () => {
   await after.close()
 })
 
+test('a state that is ahead of a snapshot alone is in the next', async () => {
+  const objects = new MemorySnapshotObjects()
+  const store = await open(objects)
+  await store.save([stored('a', 5), stored('a', 10)])
+  await store.publish(7)
+  await store.publish(11)
+  const after = await next(objects, store)
+  expect(nameOf(after.load('a'))).toBe('a@10')
+  await after.close()
+})
+
+test('a snapshot with nothing new has what the one before had, over many owners', async () => {
+  const objects = new MemorySnapshotObjects()
+  let store = await open(objects)
+  await store.save(Array.from({ length: 10 }, (_, n) => stored(`k${n}`, n)))
+  await store.publish(10)
+  await store.save([stored('k3', 12)])
+  await store.publish(12)
+  expect((await headOf(objects)).segments).toHaveLength(2)
+  for (let owner = 0; owner < 3; owner++) {
+    store = await next(objects, store)
+    await store.publish(12)
+    expect(store.count).toBe(10)
+    expect(nameOf(store.load('k3'))).toBe('k3@12')
+  }
+  await store.close()
+})
+
+test('a save that was not awaited before a snapshot is in it', async () => {
+  const objects = new MemorySnapshotObjects()
+  const store = await open(objects)
+  await store.save([stored('a', 5)])
+  await store.publish(5)
+  const saving = store.save([stored('b', 4)])
+  await store.publish(5)
+  await saving
+  const after = await next(objects, store)
+  expect(nameOf(after.load('b'))).toBe('b@4')
+  await after.close()
+})
+
+test('a floor that rises and marks that come while a snapshot begins change nothing in it', async () => {
+  const objects = new MemorySnapshotObjects()
+  const store = await open(objects)
+  await store.save([stored('a', 10)])
+  await store.saveMark('metrics', bytes('before'))
+  const publishing = store.publish(15)
+  store.setFloor(25)
+  const saving = [store.save([stored('a', 20)]), store.saveMark('metrics', bytes('after'))]
+  await Promise.all([publishing, ...saving])
+  expect(text(store.loadMark('metrics'))).toBe('after')
+  const after = await next(objects, store)
+  expect(nameOf(after.load('a'))).toBe('a@10')
+  expect(text(after.loadMark('metrics'))).toBe('before')
+  await after.close()
+})
+
 test('a sink that comes back with less than a snapshot needs stops the recovery', async () => {
   const objects = new MemorySnapshotObjects()
   const store = await open(objects)

@@ -86,7 +86,8 @@ class SharedStates implements SharedStateStore {
   /** While a snapshot begins: marks and floors wait, so that it has those of its call. */
   #beginning: Promise<void> | null = null
   #floor: number
-  #publishing: Promise<void> = Promise.resolve()
+  /** The last of those that were called, while it is not done. */
+  #publishing: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
   constructor(parts: Parts) {
@@ -152,9 +153,16 @@ class SharedStates implements SharedStateStore {
   }
 
   publish(bound: number): Promise<void> {
+    // At once, when it can: the snapshot is of this moment.
     const before = this.#publishing
-    const publishing = before.catch(() => {}).then(() => this.#publish(bound))
+    const publishing = before
+      ? before.catch(() => {}).then(() => this.#publish(bound))
+      : this.#publish(bound)
     this.#publishing = publishing
+    const done = (): void => {
+      if (this.#publishing === publishing) this.#publishing = null
+    }
+    publishing.then(done, done)
     return publishing
   }
 
@@ -189,13 +197,14 @@ class SharedStates implements SharedStateStore {
 
   /** Lets what was offered reach the file, and finds how far the snapshot goes. */
   async #settleAt(bound: number): Promise<number> {
+    const floor = this.#floor
     await Promise.allSettled([...this.#writes])
     const marked = Math.max(readCheckpoint(this.#local), readFloor(this.#local))
-    const through = Math.max(bound, marked, this.#floor)
+    const through = Math.max(bound, marked, floor)
     assert(Number.isSafeInteger(through), 'a snapshot needs an offset as its bound')
     // A recovery from this snapshot finds no older states; a sink that came back with less must stop it.
     await raiseFloor(this.#local, through)
-    this.#floor = through
+    this.#floor = Math.max(this.#floor, through)
     await this.#handOver()
     return through
   }
