@@ -3,6 +3,7 @@ import { OrreryError } from '../actors/kernel/errors.ts'
 import type { IngestPorts, RolePorts } from '../gateway/ports.ts'
 import { RelayHints } from '../gateway/relay/positions.ts'
 import { startRoles } from '../gateway/roles.ts'
+import type { ClickHouse } from '../sinks/clickhouse/engine.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { adaptersOf } from './adapters.ts'
 import { openServer } from './clickhouse-server.ts'
@@ -13,6 +14,7 @@ import { readRegionMap } from './live-regions.ts'
 import { gatewayOptions } from './options.ts'
 import { Parts, patiently } from './patience.ts'
 import type { Running, StartOptions } from './running.ts'
+import { serveScaledControl } from './scaled-control.ts'
 import type { ScaledOptions } from './scaled-options.ts'
 import { scaledProcess } from './scaled-process.ts'
 import type { ScaledViews } from './scaled-views.ts'
@@ -57,6 +59,12 @@ export async function startScaled(options: StartOptions): Promise<Running> {
   }
   const address = { host: config.host, port: config.port }
   const server = await startRoles(ports, { ...gatewayOptions(config), ...address })
+  // The path of the control socket must be short.
+  process.chdir(config.dataDir)
+  const control = serveScaledControl({
+    ...{ ports, accounts, app: server.app, engine: opened.engine },
+    queryable: (withinMs) => ports.shared.process.queryable(withinMs),
+  })
   lag.start()
   views?.start()
   demo.set(options.demo)
@@ -68,7 +76,7 @@ export async function startScaled(options: StartOptions): Promise<Running> {
       const endMs = clock.monotonicMs() + deadlineMs
       demo.set(false)
       stopping.abort(new OrreryError('stopping', 'the process stops'))
-      await server.stop()
+      await Promise.all([server.stop(), control.stop()])
       lag.stop()
       await views?.stop()
       const unflushed = [...((await worker?.stop(endMs - CLOSE_MS_MAX)) ?? [])]
@@ -86,6 +94,8 @@ type Opened = Readonly<{
   journal: KafkaJournal
   worker: ScaledWorker | null
   views: ScaledViews | null
+  /** The tables; null where no role needs them. */
+  engine: ClickHouse | null
   close(): Promise<unknown>
 }>
 
@@ -120,7 +130,7 @@ async function openParts(options: ScaledOptions): Promise<Opened> {
       ? await (await import('./scaled-worker.ts')).startScaledWorker({ ...stores, engine })
       : null
   return {
-    ...{ journal, views, worker },
+    ...{ journal, views, worker, engine },
     close: () => Promise.all([journal.close(), engine?.close()]),
   }
 }
