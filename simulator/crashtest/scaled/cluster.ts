@@ -65,8 +65,8 @@ export class Cluster implements AsyncDisposable {
     const callers = [...gateways, ...workers, ...webs]
     const servers = await Servers.start({ env, root, clock, ports, callers, direct })
     const key = `crashtest-${secret()}`
-    const shared = {
-      API_KEY: key,
+    const shared = { API_KEY: key }
+    const overKafka = {
       KAFKA_PARTITIONS: String(options.partitions),
       KAFKA_RECORD: options.record,
       // Timers are part of what must come once.
@@ -94,7 +94,9 @@ export class Cluster implements AsyncDisposable {
       return proxy.port
     }
     const all = (some: readonly string[], roles: string): Promise<Part[]> =>
-      Promise.all(some.map((name) => part(name, roles, servers.environment(name))))
+      Promise.all(
+        some.map((name) => part(name, roles, { ...overKafka, ...servers.environment(name) })),
+      )
     const parts = new Map<Kind, readonly Part[]>([
       ['gateway', await all(gateways, 'gateway')],
       ['worker', await all(workers, 'worker')],
