@@ -70,8 +70,9 @@ describe('an installation', () => {
     const engine = await openTestClickHouse()
     const of = (installation: string) =>
       new ClickHouseSink(engine, CLICKHOUSE_LIMITS, undefined, { epoch: 1, installation })
-    expect(await of('fleet/pings').open(0, signal())).toBe(-1)
-    expect(await of('fleet/pings').open(1, signal())).toBe(-1)
+    const opened = [0, 1, 2, 3].map((partition) => of('fleet/pings').open(partition, signal()))
+    expect(await Promise.all(opened)).toEqual([-1, -1, -1, -1])
+    expect(await engine.query('SELECT id FROM installation')).toEqual([['fleet/pings']])
     const refused = await rejection(of('other/pings').open(0, signal()))
     expect(refused).toMatchObject({ code: 'installation_other', retriable: false })
     expect(String(refused)).toMatch(/belongs to the installation fleet\/pings.*CLICKHOUSE_DATABASE/)

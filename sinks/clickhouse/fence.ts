@@ -95,7 +95,12 @@ export async function checkInstallation(engine: ClickHouse, installation: string
     const columns = [wordOf('id', installation)]
     await engine.insert({ table: 'installation', columns, token: `installation:${installation}` })
   }
-  if ((await read()) === null) await (engine.shared?.alone(enter) ?? enter())
+  if ((await read()) === null) {
+    const before = (entering.get(engine) ?? Promise.resolve()).catch(() => {})
+    const entered = before.then(() => engine.shared?.alone(enter) ?? enter())
+    entering.set(engine, entered)
+    await entered
+  }
   const found = await read()
   if (found === installation) return
   throw new OrreryError(
@@ -106,6 +111,9 @@ export async function checkInstallation(engine: ClickHouse, installation: string
     { retriable: false },
   )
 }
+
+/** Partitions open at once over one engine, whose lock holds against other processes alone. */
+const entering = new WeakMap<ClickHouse, Promise<void>>()
 
 const TYPES: Readonly<Record<ColumnKind, string>> = {
   int: 'Int64',

@@ -28,12 +28,15 @@ export class RunningInserts {
     for (const [id, running] of this.#running) {
       if (named?.includes(sqlText(id))) running.stopped = true
     }
-    return sql.replaceAll('FROM system.processes', () => {
-      const rows = [...this.#running].map(
-        ([id, { comment }]) =>
-          ` UNION ALL SELECT ${sqlText(id)}, CAST(map('log_comment', ${sqlText(comment)}), 'Map(LowCardinality(String), LowCardinality(String))')`,
-      )
-      return `FROM (SELECT query_id, CAST(Settings, 'Map(LowCardinality(String), LowCardinality(String))') AS Settings FROM system.processes${rows.join('')})`
-    })
+    if (this.#running.size === 0) return sql
+    const rows = [...this.#running].map(
+      ([id, { comment }]) =>
+        ` UNION ALL SELECT ${sqlText(id)}, '', CAST(map('log_comment', ${sqlText(comment)}), '${SETTINGS}')`,
+    )
+    const all = `SELECT query_id, query, CAST(Settings, '${SETTINGS}') AS Settings FROM system.processes${rows.join('')}`
+    return sql.replaceAll('FROM system.processes', () => `FROM (${all})`)
   }
 }
+
+/** The type of a process's settings. */
+const SETTINGS = 'Map(LowCardinality(String), LowCardinality(String))'
