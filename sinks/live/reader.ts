@@ -40,6 +40,8 @@ type Followed = {
   wanting: boolean
   /** Name of the snapshot that was taken last: one that leads nowhere is not taken again and again. */
   taken: string
+  /** Name of the snapshot that was of another version. */
+  unreadable: string
   /** What it stood at when the last look found it behind. */
   behindAt: number | null
   orphanSinceMs: number | null
@@ -158,7 +160,7 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
     if (this.#partitions.size >= PARTITIONS_MAX) return null
     const known: Followed = {
       ...{ epoch: -1, seq: -1, id: '$', shown: false, wanting: true },
-      ...{ taken: '', behindAt: null, orphanSinceMs: null, figures: null },
+      ...{ taken: '', unreadable: '', behindAt: null, orphanSinceMs: null, figures: null },
     }
     this.#partitions.set(partition, known)
     return known
@@ -204,7 +206,12 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
         return
       }
       if (delta !== null && seq > known.seq) {
-        this.#options.target.apply(partition, decode<Delta>(delta))
+        const readable = this.#readable(() => decode<Delta>(delta))
+        if (!readable) {
+          known.wanting = true
+          return
+        }
+        this.#options.target.apply(partition, readable)
         known.seq = seq
       }
     }
@@ -218,6 +225,7 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
     if (!found || found.epoch < known.epoch) return
     const { epoch, seq, after: id } = found
     const taken = `${epoch}-${seq}-${id}`
+    if (taken === known.unreadable) return
     if (taken === known.taken) {
       // What follows it is gone: without it the worker makes another one.
       await link.send('DEL', [key])
@@ -225,12 +233,27 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
     }
     const parts: Snapshot[] = []
     for (const part of found.parts) {
-      parts.push(decode<Snapshot>(part))
+      const readable = this.#readable(() => decode<Snapshot>(part))
+      if (!readable) {
+        known.unreadable = taken
+        return
+      }
+      parts.push(readable)
       // Each takes a while: others come between.
       await new Promise<void>((resolve) => clock.soon(resolve))
     }
     target.replace(partition, join(parts))
     Object.assign(known, { epoch, seq, id, taken, shown: true, wanting: false, behindAt: null })
+  }
+
+  /** Null for what a worker of another version has written: one partition must not hold up the others. */
+  #readable<Value>(read: () => Value): Value | null {
+    try {
+      return read()
+    } catch (thrown) {
+      this.#say('follow', messageOf(thrown))
+      return null
+    }
   }
 
   #pause(ms: number): Promise<void> {
