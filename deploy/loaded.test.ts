@@ -67,7 +67,8 @@ test('the walk finds what it looks for where it is', () => {
 test('a process that was started with nothing configured has none of it loaded', async () => {
   // The real loader, after everything was loaded that a start loads.
   const program = `
-    await import('./deploy/wiring.ts'); await import('./deploy/main.ts')
+    await import('${ROOT}/deploy/wiring.ts')
+    await import('${ROOT}/deploy/main.ts')
     console.log(JSON.stringify(Object.keys(require.cache)))
   `
   const child = Bun.spawn([process.execPath, '-e', program], {

@@ -181,13 +181,13 @@ describe('a ClickHouse server', () => {
     })
     const starting = server.start()
     const url = `http://127.0.0.1:${ownPort}`
-    const readyText = async (): Promise<string> => {
-      const answer = await fetch(`${url}/ready`).catch(() => null)
+    const told = async (path: string): Promise<string> => {
+      const answer = await fetch(`${url}${path}`).catch(() => null)
       return answer?.status === 503 ? answer.text() : ''
     }
-    let text = ''
-    while (text === '') text = await readyText()
-    expect(text).toContain(`clickhouse (127.0.0.1:${port}) does not answer`)
+    let health = ''
+    while (!health.includes('ECONNREFUSED')) health = await told('/health')
+    expect(await told('/ready')).toContain(`clickhouse (127.0.0.1:${port}) does not answer`)
     clickHouse = await openClickHouse(port)
     await starting
     expect((await fetch(`${url}/ready`)).status).toBe(200)

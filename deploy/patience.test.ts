@@ -48,6 +48,7 @@ describe('opening a store that may be away', () => {
     )
     await clock.advanceMs(0)
     expect(parts.notReady()).toBe('kafka (kafka:9092) does not answer')
+    expect(parts.health()['kafka']?.detail).toBe('kafka:9092 does not answer: connection refused')
     expect(lines).toHaveLength(1)
     expect(lines[0]).toMatchObject({
       ...{ level: 'warn', store: 'kafka', where: 'kafka:9092', error: 'connection refused' },

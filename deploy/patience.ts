@@ -26,6 +26,7 @@ export type Waiting = Readonly<{ parts: Parts; signal: AbortSignal }>
 const BACKOFF: Backoff = { firstMs: 250, longestMs: 10_000 }
 /** Between two lines about the same store. */
 const SAY_AGAIN_MS = 60_000
+const ERROR_CHARACTERS_MAX = 300
 
 /**
  * Opens something outside of this process that may be away, again and again until it is there or `signal` ends it. The
@@ -45,11 +46,11 @@ export async function patiently<Store>(
     if (signal.aborted || !isRetriable(thrown)) return 'stop'
     tries++
     const nowMs = clock.monotonicMs()
-    parts?.missing(name, where)
+    const error = messageOf(thrown).split('\n', 1)[0] ?? ''
+    parts?.missing(name, where, error)
     if (saidMs !== null && nowMs - saidMs < SAY_AGAIN_MS) return 'again'
     saidMs = nowMs
     const forMs = Math.round(nowMs - startMs)
-    const error = messageOf(thrown).split('\n', 1)[0]
     log.warn({ store: name, where, error, check, tries, forMs }, 'a store is away: trying again')
     return 'again'
   }
@@ -66,19 +67,23 @@ export async function patiently<Store>(
   return store
 }
 
+type PartState = Readonly<{ status: 'healthy' | 'unhealthy'; detail: string }>
+
 /** Which parts outside of this process are needed and whether they are there, for `/ready` and `/health`. */
 export class Parts {
   readonly #where = new Map<string, string>()
-  readonly #missing = new Set<string>()
+  /** By name, why the last try failed; empty before the first. */
+  readonly #missing = new Map<string, string>()
 
   /** A part that is needed; missing until it is said to be there. */
   needed(name: string, where: string): void {
     this.missing(name, where)
   }
 
-  missing(name: string, where: string): void {
+  /** `error` is for people: one line, without secrets. */
+  missing(name: string, where: string, error = ''): void {
     this.#where.set(name, where)
-    this.#missing.add(name)
+    this.#missing.set(name, error.slice(0, ERROR_CHARACTERS_MAX))
   }
 
   present(name: string, where: string): void {
@@ -88,7 +93,7 @@ export class Parts {
 
   /** Names the parts that are missing, or null. */
   notReady(): string | null {
-    const missing = [...this.#missing].map((name) => `${name} (${this.#where.get(name)})`)
+    const missing = [...this.#missing.keys()].map((name) => `${name} (${this.#where.get(name)})`)
     if (missing.length === 0) return null
     return `${missing.join(', ')} ${missing.length === 1 ? 'does' : 'do'} not answer`
   }
@@ -97,10 +102,11 @@ export class Parts {
   health(): Readonly<
     Record<string, Readonly<{ status: 'healthy' | 'unhealthy'; detail: string }>>
   > {
-    const states = [...this.#where].map(([name, where]) => {
-      const isMissing = this.#missing.has(name)
-      const detail = isMissing ? `${where} does not answer` : `${where} answered`
-      return [name, { status: isMissing ? 'unhealthy' : 'healthy', detail }] as const
+    const states = [...this.#where].map(([name, where]): [string, PartState] => {
+      const error = this.#missing.get(name)
+      if (error === undefined) return [name, { status: 'healthy', detail: `${where} answered` }]
+      const why = error === '' ? '' : `: ${error}`
+      return [name, { status: 'unhealthy', detail: `${where} does not answer${why}` }]
     })
     return Object.fromEntries(states)
   }
