@@ -173,6 +173,10 @@ describe.skipIf(skipped(['redis'], process.env))('writers and readers of the liv
     const owner = await shown(2, 0)
     const told = reading()
     await tells(told, 'snapshot 2-0')
+    // The reader has come to want a snapshot, and there is none.
+    await link.send('DEL', ['orrery:live:3:snapshot'])
+    await link.send('XADD', ['orrery:live:3', '*', 'epoch', '2', 'seq', '5'])
+    await new Promise<void>((resolve) => void systemClock.after(200, resolve))
     await link.send('FLUSHALL', [])
     const zombie = await shown(1, 70)
     for (const seq of [71, 72, 73]) expect(await append(zombie, seq)).toBe('written')
@@ -184,6 +188,20 @@ describe.skipIf(skipped(['redis'], process.env))('writers and readers of the liv
     await tells(told, 'snapshot 2-0', 'of the owner')
     await append(owner, 9)
     await tells(told, 'snapshot 2-0', 'of the owner', 'delta 9')
+  })
+
+  test('a Redis whose clock is behind the one before it is noticed', async () => {
+    const writer = await shown(1, 0)
+    await link.send('XADD', ['orrery:live:3', '9999999999999-0', 'epoch', '1', 'seq', '0'])
+    await append(writer, 1)
+    const told = reading()
+    await tells(told, 'snapshot 1-0', 'delta 1')
+    await link.send('FLUSHALL', [])
+    await writer.beat(null)
+    await show(writer, 7, 'at 7')
+    await tells(told, 'snapshot 1-0', 'delta 1', 'at 7')
+    await append(writer, 8)
+    await tells(told, 'snapshot 1-0', 'delta 1', 'at 7', 'delta 8')
   })
 
   test('what no Orrery has written is left alone, and the reader goes on', async () => {
