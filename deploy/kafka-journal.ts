@@ -6,7 +6,9 @@ import { KafkaIntake } from '../actors/kafka/intake.ts'
 import { ensureTopics } from '../actors/kafka/topics.ts'
 import { KafkaWriter } from '../actors/kafka/writer.ts'
 import { systemClock } from '../actors/kernel/clock.ts'
+import { OrreryError } from '../actors/kernel/errors.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
+import { TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
 import type { Trip } from '../actors/model/trip.ts'
 import { TRIPS } from '../actors/region/frames.ts'
@@ -56,7 +58,11 @@ export async function openKafkaJournal(options: KafkaJournalOptions): Promise<Ka
     partitions,
     replication,
   }))
-  await ensureTopics(client, wanted, { clock: systemClock, log })
+  const [pings] = await ensureTopics(client, wanted, { clock: systemClock, log })
+  if ((pings?.partitions ?? 0) > TRIPS_PARTITION_FIRST) {
+    const message = `topic ${topics.sessions} has ${pings?.partitions} partitions; up to ${TRIPS_PARTITION_FIRST} can be told from those of trips`
+    throw new OrreryError('kafka_topic', message)
+  }
   const sender = senderName()
   const sessions = await openTopic(options, { client, sender, topic: topics.sessions })
   const trips = await openTopic(options, { client, sender, topic: topics.trips }).catch(

@@ -1,4 +1,7 @@
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+
+import { nanoid } from 'nanoid'
 
 import type { KafkaLog } from '../actors/kafka/log.ts'
 import { beginAt, readBeginning, readNote } from '../actors/kernel/checkpoint.ts'
@@ -51,6 +54,16 @@ export type PartitionStream<State, Message, Arrival = Message, Page = HistoryPag
   abandon(): Promise<void>
 }>
 
+/** What is left there by a process that was killed is of no use: the next claim brings it from the snapshot. */
+export async function clearScratch(config: Config): Promise<void> {
+  await rm(scratchFolder(config), { recursive: true, force: true })
+  await mkdir(scratchFolder(config), { recursive: true, mode: 0o700 })
+}
+
+function scratchFolder({ dataDir }: Config): string {
+  return join(dataDir, 'partitions')
+}
+
 /** Claims a partition, brings its actors' states here, and opens its stores. */
 export async function openPartitionStream<State, Message, Arrival, Page>(
   options: PartitionStreamOptions<State, Message, Arrival, Page>,
@@ -58,8 +71,15 @@ export async function openPartitionStream<State, Message, Arrival, Page>(
   const { config, log, journal, objects, telemetry } = options
   const clock = systemClock
   const startedMs = clock.monotonicMs()
-  const path = join(config.dataDir, 'partitions', `${journal.partition}.db`)
+  // Its own: a tenure that takes too long to end may still be there when the partition comes back.
+  const path = join(scratchFolder(config), `${journal.partition}-${nanoid(8)}.db`)
   const states = await openSharedStates({ objects, path, log, clock, telemetry })
+  const closeStates = async (): Promise<void> => {
+    await states.close().catch((thrown: unknown) => {
+      log.warn({ partition: journal.partition, error: messageOf(thrown) }, 'states not closed')
+    })
+    for (const end of ['', '-wal', '-shm']) await rm(`${path}${end}`, { force: true })
+  }
   try {
     const beginning = await beginningOf(states, journal)
     const shape = options.shapeOf(states.epoch)
@@ -74,9 +94,9 @@ export async function openPartitionStream<State, Message, Arrival, Page>(
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
     const { epoch } = states
     log.info({ partition, epoch, ...core.plan, tookMs }, 'partition opened')
-    return joined({ ...options, states, core, note: notesOf(noted).log, shape })
+    return joined({ ...options, states, core, note: notesOf(noted).log, shape, closeStates })
   } catch (cause) {
-    await states.close().catch(() => {})
+    await closeStates()
     throw cause
   }
 }
@@ -96,6 +116,7 @@ type Joined<State, Message, Arrival, Page> = PartitionStreamOptions<State, Messa
     states: SharedStateStore
     core: StreamCore<State, Message, Arrival, Page>
     shape: StreamShape<State, Message, Arrival, Page>
+    closeStates: () => Promise<void>
     /** What the log's newest checkpoint noted of repeats. */
     note: string
   }>
@@ -123,9 +144,7 @@ function joined<State, Message, Arrival, Page>(
   const close = async (): Promise<void> => {
     partition.halt()
     await Promise.all(SINKS.map((name) => core[name].close(0)))
-    await states.close().catch((thrown: unknown) => {
-      log.warn({ partition: journal.partition, error: messageOf(thrown) }, 'states not closed')
-    })
+    await parts.closeStates()
   }
   return {
     journal,

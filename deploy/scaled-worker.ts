@@ -10,6 +10,7 @@ import { S3SnapshotObjects } from '../sinks/snapshots/s3.ts'
 import { bronzeLimits } from './batches.ts'
 import type { KafkaJournal } from './kafka-journal.ts'
 import { outletsOf } from './outlets.ts'
+import { clearScratch } from './partition-stream.ts'
 import { patiently } from './patience.ts'
 import type { ScaledOptions } from './scaled-options.ts'
 import { openSessionsPartition, openTripsPartition, type WorkedOptions } from './worked.ts'
@@ -60,6 +61,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
         : openSessionsPartition(worked, kafkaLog, fenced),
     fatal,
   })
+  await clearScratch(config)
   await findSnapshots(options, snapshots)
   const where = choice.brokers.join(',')
   await patiently('kafka', () => worker.start(), {

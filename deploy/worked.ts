@@ -102,9 +102,14 @@ export async function openTripsPartition(
       fireTimer: timersBy(options.journal.trips, log),
       listen: (fact) => shown.outlet?.accept(fact),
     })
-    if (!held.windows) throw new TypeError('a stream opens its sinks')
-    shown.outlet = await options.outlets.trips({ stream, windows: held.windows })
-    return worked(stream, shown.outlet, 'regions', () => redis.close())
+    const { windows } = held
+    if (!windows) throw new TypeError('a stream opens its sinks')
+    const outlet = await options.outlets.trips({ stream, windows }).catch(async (cause) => {
+      await stream.abandon()
+      throw cause
+    })
+    shown.outlet = outlet
+    return worked(stream, outlet, 'regions', () => redis.close())
   } catch (cause) {
     await redis.close()
     throw cause

@@ -7,6 +7,7 @@ import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import { TRIPS_PARTITION_FIRST } from '../actors/model/fact.ts'
 import type { PartHealth } from '../gateway/ports.ts'
+import { pause } from '../sinks/retry.ts'
 import { SinkFenced } from '../sinks/sink.ts'
 import { patiently } from './patience.ts'
 
@@ -146,14 +147,7 @@ export class Worker {
     if (!refusals) return
     const { first, longest } = REFUSED_PAUSE_MS
     const pauseMs = Math.min(longest, first * 2 ** (refusals.count - 1))
-    await new Promise<void>((resolve) => {
-      const cancel = systemClock.after(pauseMs, resolve)
-      const end = (): void => {
-        cancel()
-        resolve()
-      }
-      signal.addEventListener('abort', end, { once: true })
-    })
+    await pause(systemClock, pauseMs, signal)
   }
 
   #refused(held: Held, message: string): void {
