@@ -11,6 +11,7 @@ import { Cluster } from './cluster.ts'
 import { ScaledFaults } from './faults.ts'
 import { Load } from './load.ts'
 import { DATABASE, look } from './look.ts'
+import { describeMovement, move } from './movement.ts'
 import { parseScaledOptions, SCALED_HELP, type ScaledOptions } from './options.ts'
 import { Probe } from './probe.ts'
 import { describeScaled, isScaledSound, scaledJson, type ScaledOutcome } from './report.ts'
@@ -83,7 +84,10 @@ async function run(options: ScaledOptions, root: string, held: Held): Promise<nu
   const load = Load.start({ cluster, root, seed, rate: options.rate, clock })
   held.load = load
   await load.connected()
-  await harm(options, faults, load, books)
+  const movement =
+    options.scenario === 'movement' ? await move({ cluster, clock, workers, say: tell }) : null
+  if (movement) books.failures.push(...movement.failures)
+  else await harm(options, faults, load, books)
   tell('letting the clients end')
   const sums = await load.finish()
   held.load = null
@@ -98,10 +102,12 @@ async function run(options: ScaledOptions, root: string, held: Held): Promise<nu
     throw cause
   })
   const outcome: ScaledOutcome = { options, tookS: tookS(), books, sums, verdict }
-  const text = describeScaled(outcome)
+  const text = [...(movement ? [describeMovement(movement)] : []), describeScaled(outcome)].join(
+    '\n',
+  )
   writeFileSync(join(root, 'report.txt'), `${text}\n`)
   process.stdout.write(`${text}\n`)
-  writeJson(jsonFile, scaledJson(outcome))
+  writeJson(jsonFile, { ...scaledJson(outcome), ...(movement && { movement }) })
   return isScaledSound(outcome) ? 0 : EXIT_FAILED
 }
 
