@@ -4,15 +4,16 @@ import { TestIngest, testPorts, TestTripsIngest } from './testing.ts'
 
 /** What this program asks of Deno. */
 declare const Deno: Readonly<{
-  args: readonly string[]
+  exit(code: number): never
+  stdin: Readonly<{ readable: ReadableStream<Uint8Array> }>
   serve(
     options: Readonly<{ port: number; hostname: string; onListen: (at: { port: number }) => void }>,
     answer: (request: Request) => Response | Promise<Response>,
   ): unknown
 }>
 
-/** The HTTP part of a gateway under Deno, for a test: it prints its port, and what its intake took as `/metrics`. */
-function serve(): void {
+/** The HTTP part of a gateway under Deno, for a test: it prints its port, what its intake took as `/metrics`, and ends with its input. */
+async function serve(): Promise<void> {
   const ingest = new TestIngest()
   const shared = {
     ...testPorts(),
@@ -28,6 +29,9 @@ function serve(): void {
     { port: 0, hostname: '127.0.0.1', onListen: ({ port }) => console.log(port) },
     (request) => app.fetch(request, connection),
   )
+  // The program that npm installs stands between us and the test: a signal would end that one only.
+  await Deno.stdin.readable.pipeTo(new WritableStream())
+  Deno.exit(0)
 }
 
-serve()
+await serve()
