@@ -169,6 +169,10 @@ describe.skipIf(skipped(['s3', 'catalog', 'redis'], process.env))('one process o
     await sendAndKill(server)
     await expectSilverOnce(server)
     await expectBronzeOnce(warehouse)
+    // A new journal counts from 0 again: the tables would take its messages for ones that they have.
+    await server.end()
+    server.dataDir = join(server.root, 'another')
+    expect(await server.start().catch(messageOf)).toContain('they are of another data folder')
   }, 180_000)
 })
 

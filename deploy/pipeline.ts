@@ -1,4 +1,7 @@
+import { join } from 'node:path'
+
 import { systemClock } from '../actors/kernel/clock.ts'
+import { OrreryError } from '../actors/kernel/errors.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
 import type { Fact } from '../actors/model/fact.ts'
 import type { Ping } from '../actors/model/ping.ts'
@@ -58,6 +61,8 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const sessions = await openSessions(options, stores, board)
   const { telemetry, listen, overloaded = () => null } = options
   const trips = await openTrips({ config, log, telemetry, stores, listen, overloaded })
+  refuseOthersTables('journal', sessions)
+  refuseOthersTables(join('trips', 'journal'), trips)
   const parts = { engine, sessions, trips, board }
   await options.prepare?.(parts)
   const replayed = Promise.all([sessions.run(), trips.run()])
@@ -92,4 +97,29 @@ async function openSessions(
     statesPath: 'state.db',
     shape: sessionsShape({ config, log, ...stores }, board),
   })
+}
+
+/**
+ * Stores hear of a message when it is on disk: whoever has more than the journal was written from another one, and would
+ * leave out what comes under the same offsets. A warehouse on S3 outlives a data folder.
+ */
+function refuseOthersTables(
+  name: string,
+  {
+    journal,
+    bronze,
+    silver,
+  }: Readonly<{
+    journal: Readonly<{ nextOffset: number }>
+    bronze: Readonly<{ name: string; acknowledged: number }>
+    silver: Readonly<{ name: string; acknowledged: number }>
+  }>,
+): void {
+  for (const sink of [bronze, silver]) {
+    if (sink.acknowledged < journal.nextOffset) continue
+    const message =
+      `${sink.name} has messages up to offset ${sink.acknowledged}, but DATA_DIR/${name} ends before ${journal.nextOffset}: ` +
+      'they are of another data folder; set DATA_DIR to that one, or another ICEBERG_WAREHOUSE or CLICKHOUSE_DATABASE'
+    throw new OrreryError('store_ahead', message)
+  }
 }
