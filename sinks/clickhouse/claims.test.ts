@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 
 import type { Fact } from '../../actors/model/fact.ts'
 import { batchOf, rejection, signal } from '../conformance-bench.ts'
@@ -10,6 +10,7 @@ import { sampleFacts } from './fact-samples.ts'
 import { CLICKHOUSE_LIMITS, ClickHouseSink, readAcknowledged } from './sink.ts'
 import { openTestClickHouse } from './testing.ts'
 
+setDefaultTimeout(60_000)
 let kept: ClickHouse
 beforeAll(async () => {
   kept = await openTestClickHouse()

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 
 import { seededRandom } from '../../actors/kernel/clock.ts'
 import { silentLog } from '../../actors/kernel/telemetry.ts'
@@ -14,6 +14,7 @@ import type { HoldPoint } from './server-testing.ts'
 import { CLICKHOUSE_LIMITS, ClickHouseSink, readAcknowledged } from './sink.ts'
 import { openTestClickHouse } from './testing.ts'
 
+setDefaultTimeout(60_000)
 let kept: ClickHouse
 beforeAll(async () => {
   kept = await openTestClickHouse()

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 
 import { type Clock, seededRandom, systemClock } from '../../actors/kernel/clock.ts'
@@ -14,6 +14,7 @@ import type { Fault } from './server-testing.ts'
 import { ClickHouseSink, readAcknowledged } from './sink.ts'
 import { openTestClickHouse } from './testing.ts'
 
+setDefaultTimeout(60_000)
 let kept: ClickHouse
 beforeAll(async () => {
   kept = await openTestClickHouse()
