@@ -19,7 +19,7 @@ export type SharedBounds = SwapBounds &
 export const SHARED_BOUNDS: SharedBounds = {
   triesMax: 12,
   pauseMs: 50,
-  partBytes: 8 * 1024 * 1024,
+  partBytes: 4 * 1024 * 1024,
 }
 
 export type SharedStatesOptions = Readonly<{
@@ -55,7 +55,7 @@ export async function openSharedStates(options: SharedStatesOptions): Promise<Sh
   try {
     await thread.ask({ ask: 'open', path })
     const { bytes } = await restoreSnapshot({ head: held.head, objects, thread })
-    const local = await SqliteStateStore.open({ path, log })
+    const local = await SqliteStateStore.open({ path, log, scratch: true })
     local.setFloor(held.head.through)
     const { epoch, through } = held.head
     const tookMs = Math.round(clock.monotonicMs() - startedMs)

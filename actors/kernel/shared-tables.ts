@@ -43,7 +43,7 @@ export class SharedTables {
       rmSync(file, { force: true })
     }
     this.#index = new SegmentIndex(index)
-    this.#restoring = StateTables.open(path)
+    this.#restoring = StateTables.open(path, true)
   }
 
   /** Takes an object of a segment, or of marks (null), into the file; gives how many states it has. */

@@ -48,13 +48,20 @@ export class SqliteStateStore implements StateStore {
     this.#count = count
   }
 
-  /** Opens or makes the file; refuses one that is damaged, newer or another program's. */
-  static async open(options: { path: string; log: Log }): Promise<SqliteStateStore> {
-    const { path, log } = options
+  /**
+   * Opens or makes the file; refuses one that is damaged, newer or another program's. A `scratch` file is not synced: a
+   * resolved save is in it for readers, and no start reads it again.
+   */
+  static async open(options: {
+    path: string
+    log: Log
+    scratch?: boolean
+  }): Promise<SqliteStateStore> {
+    const { path, log, scratch = false } = options
     const worker = new Worker(new URL('./state-worker.ts', import.meta.url))
     const thread: Thread = new StateThread(path, worker)
     try {
-      const { count } = await thread.ask({ ask: 'open', path })
+      const { count } = await thread.ask({ ask: 'open', path, scratch })
       log.info({ path, actors: count }, 'state store opened')
       return new SqliteStateStore(log, thread, new StateReader(path), count)
     } catch (cause) {

@@ -59,15 +59,18 @@ export class StateTables {
     this.count = this.#counted()
   }
 
-  /** Opens or makes the file; refuses one of a newer version, or that is no store of ours. */
-  static open(path: string): StateTables {
+  /**
+   * Opens or makes the file; refuses one of a newer version, or that is no store of ours. `scratch` leaves the disk its
+   * time: for a file that no start reads again.
+   */
+  static open(path: string, scratch = false): StateTables {
     let db: Database | null = null
     try {
       db = new Database(path, { create: true, readwrite: true })
       db.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
       checkVersion(db, path)
       db.run('PRAGMA journal_mode = WAL')
-      db.run('PRAGMA synchronous = FULL')
+      db.run(`PRAGMA synchronous = ${scratch ? 'OFF' : 'FULL'}`)
       db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
       db.run('PRAGMA cache_size = -16000')
       migrate(db)

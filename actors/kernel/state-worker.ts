@@ -4,7 +4,7 @@ import type { ThreadError } from './state-thread.ts'
 
 /** What the worker is asked: the path first, then frames, then to close. */
 export type WorkerRequest =
-  | Readonly<{ ask: 'open'; path: string }>
+  | Readonly<{ ask: 'open'; path: string; scratch: boolean }>
   | Readonly<{ ask: 'apply'; memory: ArrayBuffer; bytes: number }>
   | Readonly<{ ask: 'close' }>
 
@@ -37,7 +37,7 @@ self.onmessage = (event: MessageEvent<WorkerRequest>) => {
 function handle(request: WorkerRequest): void {
   if (request.ask === 'open') {
     path = request.path
-    tables = StateTables.open(path)
+    tables = StateTables.open(path, request.scratch)
     return
   }
   if (!tables) throw new OrreryError('state_failed', `the state store ${path} is not open`)
