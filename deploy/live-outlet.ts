@@ -37,6 +37,7 @@ export class PartitionLive {
     this.#outlet = new Outlet({
       ...{ source: this.#facts.feed, writer, split: splitLive, clock, log, telemetry },
       figures: () => this.#facts.figures(),
+      about: { channel: 'live', partition },
       tickMs: TICK_MS,
     })
   }
@@ -80,6 +81,7 @@ export class PartitionRegions {
     const writer = new LiveWriter({ link, channel: 'regions', partition, epoch })
     this.#outlet = new Outlet({
       ...{ source: this.#feed, writer, split: splitRegions, clock, log, telemetry },
+      about: { channel: 'regions', partition },
       tickMs: REGIONS_TICK_MS,
     })
   }

@@ -1,7 +1,7 @@
 import type { Sequenced } from '../../actors/feed/ring.ts'
 import type { Clock } from '../../actors/kernel/clock.ts'
 import { messageOf } from '../../actors/kernel/errors.ts'
-import type { Counter, Log, Telemetry } from '../../actors/kernel/telemetry.ts'
+import type { Counter, Log, LogFields, Telemetry } from '../../actors/kernel/telemetry.ts'
 import type { LiveWriter, Written } from './writer.ts'
 
 /** What is written: a feed of one partition. */
@@ -20,10 +20,13 @@ export type OutletOptions<Snapshot extends object, Delta extends object> = Reado
   figures?: () => object | null
   clock: Clock
   log: Log
+  /** Fields of every line that is logged: which channel and partition it is. */
+  about: LogFields
   telemetry: Telemetry
   tickMs: number
 }>
 
+const NOT_YET = 'not written yet'
 /** How often the owner says that it is there, and asks whether anybody watches. */
 const BEAT_MS = 500
 const FIGURES_EVERY_BEATS = 2
@@ -45,7 +48,7 @@ export class Outlet<Snapshot extends object, Delta extends object> {
   #fenced = false
   /** Readers can go on from what is there. */
   #shown = false
-  #trouble: string | null = 'not heard of yet'
+  #trouble: string | null = NOT_YET
   #deltas = 0
   #deltaBytes = 0
   #snapshotBytes = 0
@@ -176,9 +179,13 @@ export class Outlet<Snapshot extends object, Delta extends object> {
 
   #say(trouble: string | null): void {
     if (trouble === this.#trouble) return
-    const { log } = this.#options
-    if (trouble !== null && !this.#closed) log.warn({ error: trouble }, 'the live feed is behind')
-    else if (trouble === null) log.info({}, 'the live feed is written')
+    const { log, about } = this.#options
+    // Once an outage, whatever each try says.
+    const begins = this.#trouble === null || this.#trouble === NOT_YET
+    if (trouble === null) log.info(about, 'the live feed is written')
+    else if (begins && !this.#closed) {
+      log.warn({ ...about, error: trouble }, 'the live feed is not written')
+    }
     this.#trouble = trouble
   }
 }

@@ -276,7 +276,9 @@ export class LiveReader<Snapshot extends object, Delta extends object> {
     const now = this.trouble
     if (now === before) return
     const { log, channel } = this.#options
-    if (now !== null) log.warn({ channel, error: now }, 'the live feed is not read')
-    else log.info({ channel }, 'the live feed is read')
+    if (now === null) log.info({ channel }, 'the live feed is read')
+    else if (before === null || before === NOT_YET) {
+      log.warn({ channel, error: now }, 'the live feed is not read')
+    }
   }
 }
