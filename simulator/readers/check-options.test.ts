@@ -13,7 +13,7 @@ describe('what is asked for', () => {
   test('without a word: all readers, over a lake of its own', () => {
     expect(parse('', LAKE)).toEqual({
       ...{ readers: ['spark', 'pyiceberg', 'duckdb'], reads: 5, ratePerS: 5_000 },
-      ...{ warehouse: null, table: 'pings' },
+      ...{ warehouse: null, workers: 0, table: 'pings' },
     })
   })
 
@@ -30,10 +30,16 @@ describe('what is asked for', () => {
     })
   })
 
+  test('workers that write, and what they make of trips', () => {
+    expect(parse('--workers 2 --table trips')).toMatchObject({ workers: 2, table: 'trips' })
+    expect(() => parse('--workers 2 --attach', LAKE)).toThrow('does not go with --attach')
+  })
+
   test.each([
     ['trino', '"trino" is no reader: write spark, pyiceberg, duckdb'],
     ['--attach', '--attach needs MINIO_ENDPOINT'],
-    ['--table trips', '--table needs --attach'],
+    ['--table trips', '--table needs --attach or --workers'],
+    ['--workers 9', '--workers is "9"'],
     ['--table orders', '--table "orders": write pings or trips'],
     ['--reads 0', '--reads is "0"'],
     ['--what', "Unknown option '--what'"],

@@ -12,6 +12,8 @@ export type CheckOptions = Readonly<{
   /** Pings a second that it writes itself; null when it looks at a lake that others write. */
   ratePerS: number | null
   warehouse: S3Warehouse | null
+  /** Worker processes that write, with all that they need; 0 for the sink alone. */
+  workers: number
   table: BronzeTable
 }>
 
@@ -22,19 +24,22 @@ written. The first reader takes what is newest; the others, and our own code, th
 snapshot: rows, names, sums of offsets and the hash of every value must be the same, none twice.
 
 Without --attach it starts an S3 server and a catalog, and writes pings through the sink that
-workers use. Needed once: bun run services install s3 catalog readers spark
+workers use, or with --workers everything scaled out, and clients that send to a gateway.
+Needed once: bun run services install kafka redis s3 catalog readers spark
 
   --reads N          so often (default 5)
-  --rate N           pings a second that it writes (default 5000)
+  --rate N           pings a second that are written (default 5000)
+  --workers N        so many worker processes write (default 0: the sink alone)
   --attach           reads the lake that the environment names and writes nothing: ICEBERG_REST_URL,
                      ICEBERG_REST_NAMESPACE, MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY
-  --table NAME       pings or trips (default pings; only with --attach)
+  --table NAME       pings or trips (default pings; trips with --attach or --workers)
   --help             this text
 
 Exit code: 0 all agree; 1 they do not, or something failed; 2 wrong usage.`
 
 const RATE_MAX = 100_000
 const READS_MAX = 1_000
+const WORKERS_MAX = 8
 
 /** Reads the command line; null when help was asked for. Throws UsageError. */
 export function parseCheckOptions(
@@ -45,11 +50,16 @@ export function parseCheckOptions(
   if (values.help) return null
   const names = positionals.length === 0 ? READERS_WANTED : positionals
   const table = tableOf(values.table)
-  if (!values.attach && table !== 'pings') throw new UsageError('--table needs --attach')
+  const workers = wholeNumber('workers', values.workers, 0, WORKERS_MAX)
+  if (values.attach && workers > 0) throw new UsageError('--workers does not go with --attach')
+  if (!values.attach && workers === 0 && table !== 'pings') {
+    throw new UsageError('--table needs --attach or --workers')
+  }
   return {
     readers: names.map(readerOf),
     reads: wholeNumber('reads', values.reads, 1, READS_MAX),
     ratePerS: values.attach ? null : wholeNumber('rate', values.rate, 1, RATE_MAX),
+    workers,
     warehouse: values.attach ? attached(environment) : null,
     table,
   }
@@ -105,6 +115,7 @@ function parse(args: readonly string[]) {
       options: {
         reads: { type: 'string', default: '5' },
         rate: { type: 'string', default: '5000' },
+        workers: { type: 'string', default: '0' },
         attach: { type: 'boolean', default: false },
         table: { type: 'string', default: 'pings' },
         help: { type: 'boolean', short: 'h', default: false },

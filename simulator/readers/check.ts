@@ -1,5 +1,4 @@
-import type { Clock } from '../../actors/kernel/clock.ts'
-import { systemClock } from '../../actors/kernel/clock.ts'
+import { type Clock, systemClock } from '../../actors/kernel/clock.ts'
 import { messageOf } from '../../actors/kernel/errors.ts'
 import { silentLog } from '../../actors/kernel/telemetry.ts'
 import type { Environment } from '../../actors/testing/services.ts'
@@ -10,6 +9,7 @@ import { LAYOUTS } from '../../sinks/iceberg/table-schema.ts'
 import { UsageError } from '../options.ts'
 import { CHECK_HELP, type CheckOptions, parseCheckOptions } from './check-options.ts'
 import { type CheckTraffic, startTraffic } from './check-traffic.ts'
+import { startWorkers } from './check-workers.ts'
 import { ownPartitions } from './ours.ts'
 import { type BronzePlace, BronzeReader, type BronzeSeen } from './readers.ts'
 
@@ -34,9 +34,14 @@ async function run(options: CheckOptions, env: Environment): Promise<boolean> {
   const readers = options.readers.map((name) => parts.use(new BronzeReader(name, env)))
   let { warehouse } = options
   let traffic: CheckTraffic | null = null
-  if (warehouse === null) {
+  const { workers, ratePerS } = options
+  if (ratePerS !== null && workers > 0) {
+    const started = parts.use(await startWorkers({ workers, ratePerS, env, clock: systemClock }))
+    warehouse = started.warehouse
+    say(`${workers} workers write`)
+  } else if (warehouse === null) {
     warehouse = parts.use(await Lake.start(env)).cataloged()
-    traffic = parts.use(await startTraffic(warehouse, options.ratePerS ?? 0, systemClock))
+    traffic = parts.use(await startTraffic(warehouse, ratePerS ?? 0, systemClock))
   }
   let agreed = true
   for (let read = 1; read <= options.reads; read++) {
