@@ -7,7 +7,7 @@ import type { Log } from './telemetry.ts'
 /** How a swap of the head is repeated. */
 export type SwapBounds = Readonly<{
   triesMax: number
-  /** Random, up to this times two for each try before. */
+  /** Random, up to this times two for each try before, at most a second. */
   pauseMs: number
 }>
 
@@ -21,6 +21,7 @@ export type HeadOptions = Readonly<{
 
 type Stored = Readonly<{ head: SnapshotHead | null; version: string | null }>
 
+const PAUSE_MS_MAX = 1_000
 const EMPTY = { publish: 0, through: -1, marks: null, segments: [] } as const
 
 /** The head of a partition's snapshots, while it is ours. */
@@ -29,6 +30,7 @@ export class HeldHead {
   #head: SnapshotHead
   #version: string | null
   #publishes = 0
+  #lost: OrreryError | null = null
 
   private constructor(options: HeadOptions, head: SnapshotHead, version: string | null) {
     this.#options = options
@@ -64,6 +66,11 @@ export class HeldHead {
     throw new OrreryError('claim_lost', message, { retriable: true })
   }
 
+  /** Throws when it is known that the partition was claimed by another. */
+  check(): void {
+    if (this.#lost) throw this.#lost
+  }
+
   get head(): SnapshotHead {
     return this.#head
   }
@@ -88,7 +95,10 @@ export class HeldHead {
         thrown = cause
       }
       const found = await stored(objects)
-      if (found.head?.claim !== claim) throw fenced(found.head, epoch)
+      if (found.head?.claim !== claim) {
+        this.#lost = fenced(found.head, epoch)
+        throw this.#lost
+      }
       if (found.head.publish === head.publish) return this.#hold(head, found.version)
       this.#version = found.version
     }
@@ -129,6 +139,6 @@ function fenced(head: SnapshotHead | null, epoch: number): OrreryError {
 }
 
 function pause({ clock, random, bounds }: HeadOptions, attempt: number): Promise<void> {
-  const delayMs = random() * bounds.pauseMs * 2 ** attempt
+  const delayMs = random() * Math.min(PAUSE_MS_MAX, bounds.pauseMs * 2 ** attempt)
   return new Promise((resolve) => void clock.after(delayMs, resolve))
 }

@@ -45,6 +45,8 @@ export class SnapshotPublisher {
   /** `began` is called once the states and marks are those of the snapshot, whatever is saved afterwards. */
   async publish(through: number, began: () => void): Promise<Published> {
     const { held, thread } = this.#options
+    // Nothing is uploaded for nobody.
+    held.check()
     const before = held.head
     try {
       const { segment, marks, kept } = await this.#write(through, began)

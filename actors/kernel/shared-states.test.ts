@@ -227,7 +227,9 @@ describe('claims', () => {
     await zombie.save([stored('a', 2)])
     const owner = await open(objects)
     expect(await rejectionOf(zombie.publish(2))).toMatchObject({ code: 'fenced' })
+    const uploaded = objects.objects.size
     expect(await rejectionOf(zombie.publish(2))).toMatchObject({ code: 'fenced' })
+    expect(objects.objects.size).toBeLessThanOrEqual(uploaded)
     await owner.save([stored('b', 2)])
     await owner.publish(2)
     await zombie.close()
