@@ -9,8 +9,13 @@ export function bronzeLimits(config: Config): BatchLimits {
   return { ...ICEBERG_LIMITS, rowsMax, ageMsMax }
 }
 
+/** The embedded engine takes a small batch for little; a server's fence alone costs it a millisecond a statement. */
+const SILVER_AGE_MS = { embedded: 200, server: 1_000 }
+
 /** When a batch of silver is due, as configured. */
 export function silverLimits(config: Config): BatchLimits {
-  const { clickhouseBatchRows: rowsMax, clickhouseBatchAgeMs: ageMsMax } = config
+  const { clickhouseBatchRows: rowsMax, clickhouseBatchAgeMs, clickhouseHost } = config
+  const chosenMs = clickhouseHost === '' ? SILVER_AGE_MS.embedded : SILVER_AGE_MS.server
+  const ageMsMax = clickhouseBatchAgeMs === 0 ? chosenMs : clickhouseBatchAgeMs
   return { ...CLICKHOUSE_LIMITS, rowsMax, ageMsMax }
 }

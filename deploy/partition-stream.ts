@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { nanoid } from 'nanoid'
 
 import type { KafkaLog } from '../actors/kafka/log.ts'
+import type { TimerMessage } from '../actors/kernel/behavior.ts'
 import { beginAt, readBeginning, readNote } from '../actors/kernel/checkpoint.ts'
 import { systemClock } from '../actors/kernel/clock.ts'
 import { deliveryOf } from '../actors/kernel/entries.ts'
@@ -33,13 +34,18 @@ export type PartitionStreamOptions<State, Message, Arrival, Page> = Readonly<{
   /** Its actors and stores, for this claim of it. */
   shapeOf: (epoch: number) => StreamShape<State, Message, Arrival, Page>
   /** Appends a due timer to this partition; false when it cannot be taken now. */
-  fireTimer: (key: string, timer: Parameters<FireTimer>[1], settled: () => void) => boolean
+  fireTimer: FireTimer
   listen: (fact: Fact) => void
   /** Hears that a store refuses us: somebody else has, or had, the partition. */
   fenced: (message: string) => void
 }>
 
-type FireTimer = Parameters<StreamCore<never, never>['sweepBy']>[0]
+/** `settled` is told the timer's offset when it is stored, or null when it is not and never will be. */
+export type FireTimer = (
+  key: string,
+  timer: TimerMessage,
+  settled: (offset: number | null) => void,
+) => boolean
 
 /** One partition of Kafka with its actors, for as long as it is ours. */
 export type PartitionStream<State, Message, Arrival = Message, Page = HistoryPage> = Readonly<{
@@ -177,7 +183,7 @@ function joined<State, Message, Arrival, Page>(
   }
 }
 
-/** Timers that are on their way through Kafka: each actor has one at most, and it is settled when it has come back. */
+/** Timers that are on their way through Kafka: each actor has one at most, and it is settled when it was handled. */
 class Timers {
   readonly #fire: FireTimer
   readonly #settled = new Map<string, () => void>()
@@ -186,20 +192,26 @@ class Timers {
     this.#fire = fire
   }
 
-  fire(key: string, timer: Parameters<FireTimer>[1], settled: () => void): boolean {
-    const end = (): void => {
-      if (this.#settled.delete(key)) settled()
-    }
-    this.#settled.set(key, end)
-    const isTaken = this.#fire(key, timer, end)
+  fire(key: string, timer: TimerMessage, settled: () => void): boolean {
+    this.#settled.set(key, settled)
+    const isTaken = this.#fire(key, timer, (offset) => {
+      // What is stored comes back by the log; what is not will never come.
+      if (offset === null) this.#end(key)
+    })
     if (!isTaken) this.#settled.delete(key)
     return isTaken
+  }
+
+  #end(key: string): void {
+    const settled = this.#settled.get(key)
+    this.#settled.delete(key)
+    settled?.()
   }
 
   answered<Timer extends Readonly<{ key: string; applied: (() => void) | null }>>(
     delivery: Timer,
   ): Timer {
-    return { ...delivery, applied: () => this.#settled.get(delivery.key)?.() }
+    return { ...delivery, applied: () => this.#end(delivery.key) }
   }
 }
 

@@ -17,10 +17,10 @@ import { MemoryWindowStore } from '../sinks/windows/memory-store.ts'
 import { RedisWindowStore } from '../sinks/windows/redis-store.ts'
 import { WindowsSink } from '../sinks/windows/sink.ts'
 import type { KafkaJournal } from './kafka-journal.ts'
-import { openPartitionStream, type PartitionStream } from './partition-stream.ts'
+import { type FireTimer, openPartitionStream, type PartitionStream } from './partition-stream.ts'
 import type { Config } from './settings.ts'
 import { sessionsShape, type StreamStores, tripsShape } from './shapes.ts'
-import type { FireTimer, WorkedPartition } from './worker.ts'
+import type { WorkedPartition } from './worker.ts'
 
 /** What a partition shows of itself while it is ours; nothing waits for it. */
 export type Outlet = Readonly<{

@@ -1,7 +1,6 @@
 import { Assignments } from '../actors/kafka/group.ts'
 import type { KafkaLog } from '../actors/kafka/log.ts'
 import type { Ending } from '../actors/kafka/reading.ts'
-import type { TimerMessage } from '../actors/kernel/behavior.ts'
 import { systemClock } from '../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import type { Log, Telemetry } from '../actors/kernel/telemetry.ts'
@@ -52,9 +51,6 @@ type Held = {
   isRefused: boolean
 }
 type Refusals = { count: number; lastMs: number }
-
-/** The timer's way into the journal of its own partition. */
-export type FireTimer = (key: string, timer: TimerMessage, settled: () => void) => boolean
 
 /** Runs the partitions that Kafka gives to this process, each opened, handed over, and opened anew when it must. */
 export class Worker {

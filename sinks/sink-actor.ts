@@ -71,10 +71,9 @@ export class SinkActor<Row> {
     this.queryableMs = telemetry.queryableMs
     const { backoff, writeMsMax, failureLogMs } = this.bounds
     const onLanded = (acknowledged: number | null): void => this.#landed(acknowledged)
-    const paced = { backoff, writeMsMax, failureLogMs }
-    const parts = { sink, partition, clock, random, log, telemetry, onLanded }
-    const { fenced } = options
-    this.#flights = new Flights({ ...parts, ...paced, ...(fenced ? { onFenced: fenced } : {}) })
+    const parts = { ...{ sink, partition, clock, random, log, telemetry }, onLanded }
+    const told = options.fenced ? { onFenced: options.fenced } : {}
+    this.#flights = new Flights({ ...parts, backoff, writeMsMax, failureLogMs, ...told })
   }
 
   /** Prepares the store; the offset up to which it has everything. Tries again, for `openMsMax`, what may pass. */

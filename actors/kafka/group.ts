@@ -293,8 +293,7 @@ export class Assignments {
   #owned(): Record<string, number[]> {
     const owned: Record<string, number[]> = {}
     for (const { topic, partition } of this.#tenures.values()) {
-      const partitions = (owned[topic] ??= [])
-      partitions.push(partition)
+      ;(owned[topic] ??= []).push(partition)
     }
     return owned
   }

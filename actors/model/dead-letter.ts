@@ -56,6 +56,9 @@ export function deadLetterId({ partition, offset, part }: FactName): string {
 
 /** The name that an id stands for, or null when it is none. */
 export function parseDeadLetterId(id: string): FactName | null {
-  const match = /^(\d{1,9})-(\d{1,15})-(\d{1,9})$/.exec(id)
-  return match && { partition: Number(match[1]), offset: Number(match[2]), part: Number(match[3]) }
+  const match = /^(\d{1,9})-(\d{1,16})-(\d{1,9})$/.exec(id)
+  const name = match && {
+    ...{ partition: Number(match[1]), offset: Number(match[2]), part: Number(match[3]) },
+  }
+  return name && Number.isSafeInteger(name.offset) ? name : null
 }

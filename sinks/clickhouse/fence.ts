@@ -106,7 +106,7 @@ export async function checkInstallation(engine: ClickHouse, installation: string
   throw new OrreryError(
     'installation_other',
     `the ClickHouse database ${engine.database} belongs to the installation ${found ?? 'nobody'}, and this one is ` +
-      `${installation}: set another CLICKHOUSE_DATABASE, or KAFKA_GROUP and the topics as they were; or drop ` +
+      `${installation}: set another CLICKHOUSE_DATABASE, or KAFKA_CONSUMER_GROUP and the topics as they were; or drop ` +
       'the database when its rows are not needed',
     { retriable: false },
   )
