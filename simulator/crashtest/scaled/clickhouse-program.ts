@@ -1,3 +1,5 @@
+import { Session } from 'chdb'
+
 import { ClickHouseTestServer } from '../../../sinks/clickhouse/server-testing.ts'
 
 /**
@@ -12,9 +14,14 @@ const server = await ClickHouseTestServer.open({
   port: Number(port),
   password: process.env.CLICKHOUSE_PASSWORD ?? '',
 })
+// Without a session the engine would end between two requests, and begin anew.
+const kept = new Session(directory)
 // Tests look at what it saw; nobody does here, and it would grow.
 const timer = setInterval(() => void server.seen.splice(0), FORGET_MS)
 process.once('SIGTERM', () => {
   clearInterval(timer)
-  void server.close().then(() => process.exit(0))
+  void server.close().then(() => {
+    kept.close()
+    process.exit(0)
+  })
 })
