@@ -41,6 +41,8 @@ export type CoreAround = Readonly<{
 }>
 
 export type RelayLimits = Readonly<{
+  /** Edges that may be connected at once; the next one gets 503 before the upgrade. */
+  edgesMax: number
   /** Frames of one stream that an edge may send ahead of its acknowledgements. */
   window: number
   /** Compressed bytes of one connection that may wait to be read. */
@@ -50,6 +52,7 @@ export type RelayLimits = Readonly<{
 }>
 
 export const RELAY_LIMITS: RelayLimits = {
+  edgesMax: 1_000,
   window: 8,
   waitingBytesMax: 128 * 1024 * 1024,
   silentMsMax: 20_000,

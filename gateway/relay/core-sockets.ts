@@ -4,7 +4,7 @@ import type { Clock } from '../../actors/kernel/clock.ts'
 import type { Log, Telemetry } from '../../actors/kernel/telemetry.ts'
 import type { Ping } from '../../actors/model/ping.ts'
 import type { Trip } from '../../actors/model/trip.ts'
-import { errorResponse, keyRefused } from '../http-error.ts'
+import { errorResponse, keyRefused, retryAfter } from '../http-error.ts'
 import { keyOfHeaders, type Keys } from '../keys.ts'
 import type { GatewayOptions } from '../options.ts'
 import {
@@ -37,6 +37,8 @@ export type RelaySocketsOptions = RelayPorts &
 type Upgrading = Readonly<{
   upgrade(request: Request, options: Readonly<{ data: RelayData }>): boolean
 }>
+
+const RETRY_FULL_MS = 5_000
 
 type RelaySocket = ServerWebSocket<RelayData>
 
@@ -82,7 +84,11 @@ export class RelaySockets {
     }
     const key = keyOfHeaders(request.headers)
     if (key === null || this.#keys.nameOf(key) === null) return keyRefused(key)
-    if (this.#stopping) return errorResponse(503, 'busy', 'the server stops')
+    const { edgesMax } = this.#around.limits
+    if (this.#stopping || this.#open.size >= edgesMax) {
+      const message = this.#stopping ? 'the server stops' : `all ${edgesMax} places are taken`
+      return errorResponse(503, 'busy', message, retryAfter(RETRY_FULL_MS))
+    }
     const data: RelayData = { relay: true, connection: null }
     if (server.upgrade(request, { data })) return undefined
     return errorResponse(400, 'bad_handshake', 'the WebSocket handshake is not complete')

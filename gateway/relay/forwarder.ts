@@ -166,6 +166,7 @@ export class Forwarder {
       case 'refused':
         return this.#refused(word)
       case 'ack':
+        this.#why = 'forwarding'
         this.#streams?.[word.stream].acknowledged(word.next)
         break
       case 'busy':

@@ -94,7 +94,11 @@ export class EmbeddedCore implements WorldCore {
     this.#disk = new MemoryDisk({
       random: world.random,
       pause: () =>
-        new Promise((resolve) => world.clock.after(Math.floor(world.random() * 4), resolve)),
+        // Now and then longer than an edge needs to come again.
+        new Promise((resolve) => {
+          const ms = world.random() < 0.03 ? world.random() * 3_000 : Math.floor(world.random() * 4)
+          world.clock.after(ms, resolve)
+        }),
     })
   }
 
@@ -127,6 +131,8 @@ export class EmbeddedCore implements WorldCore {
     })
     const positions = new JournalPositions(relays, () => replay.behind === 0)
     this.#accept = acceptBy(clock, intake, positions)
+    // A long one: edges come before it is done.
+    await new Promise<void>((resolve) => clock.after(this.#world.random() * 1_500, resolve))
     await replay.run()
   }
 
@@ -141,8 +147,9 @@ export class EmbeddedCore implements WorldCore {
     this.#isBusy = isBusy
   }
 
-  /** A checkpoint: a restart goes on from here, with this note. */
-  step(): void {
+  /** The disk fails once; or a checkpoint: a restart goes on from here, with this note. */
+  step(luck: number): void {
+    if (luck < 0.3) return this.#disk.failNext('sync', { code: luck < 0.15 ? 'EIO' : 'ENOSPC' })
     if (!this.#journal || !this.#relays || !this.isUp()) return
     this.#from = this.#journal.nextOffset
     this.#note = this.#relays.noteAt(this.#from - 1)
