@@ -87,7 +87,11 @@ async function run(options: ScaledOptions, root: string, held: Held): Promise<nu
   const movement =
     options.scenario === 'movement' ? await move({ cluster, clock, workers, say: tell }) : null
   if (movement) books.failures.push(...movement.failures)
-  else await harm(options, faults, load, books)
+  else
+    await harm({ kills: options.kills, endS: (options.minutes ?? Infinity) * 60 }, faults, load, {
+      books,
+      tookS,
+    })
   tell('letting the clients end')
   const sums = await load.finish()
   held.load = null
@@ -113,13 +117,13 @@ async function run(options: ScaledOptions, root: string, held: Held): Promise<nu
 
 /** Faults until there were enough; one that the system does not come back from ends them. */
 async function harm(
-  { kills }: ScaledOptions,
+  { kills, endS }: Readonly<{ kills: number; endS: number }>,
   faults: ScaledFaults,
   load: Load,
-  books: ScaledBooks,
+  { books, tookS }: Readonly<{ books: ScaledBooks; tookS: () => number }>,
 ): Promise<void> {
   try {
-    while (books.kills < kills) {
+    while (books.kills < kills && tookS() < endS) {
       await faults.next()
       if (!load.running) throw new Error('a client ended by itself; see its log')
     }

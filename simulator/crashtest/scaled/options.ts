@@ -7,6 +7,8 @@ import { SCALED_FAULTS, type ScaledFault } from './books.ts'
 export type ScaledOptions = Readonly<{
   scenario: 'faults' | 'movement'
   kills: number
+  /** No further fault begins later than this; null for no limit. */
+  minutes: number | null
   seed: number
   workers: number
   gateways: number
@@ -32,6 +34,7 @@ is read with PyIceberg and DuckDB, silver by SQL, windows by Redis' own protocol
 with what clients were told was taken. Needs what "bun run services install" fetches.
 
   --kills N        how many faults (default 50; each takes 5 to 40 s)
+  --minutes N      begins no further fault after so many minutes (default: no limit)
   --seed N         same seed, same faults in the same order (default: by time, printed)
   --workers N      workers at the start; two more may join (default 3)
   --gateways N     gateways (default 2)
@@ -68,6 +71,8 @@ export function parseScaledOptions(args: readonly string[], nowMs: number): Scal
   return {
     ...{ scenario, record, edge: values.edge, keep: values.keep },
     kills: wholeNumber('kills', values.kills, 0, 100_000),
+    minutes:
+      values.minutes === undefined ? null : wholeNumber('minutes', values.minutes, 1, 100_000),
     seed:
       values.seed === undefined ? nowMs % 1_000_000 : wholeNumber('seed', values.seed, 0, 2 ** 31),
     workers: wholeNumber('workers', values.workers, 1, 20),
@@ -88,6 +93,7 @@ function parse(args: readonly string[]) {
       options: {
         profile: { type: 'string' },
         kills: { type: 'string', default: '50' },
+        minutes: { type: 'string' },
         seed: { type: 'string' },
         workers: { type: 'string', default: '3' },
         gateways: { type: 'string', default: '2' },
