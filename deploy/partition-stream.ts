@@ -91,16 +91,22 @@ export async function openPartitionStream<State, Message, Arrival, Page>(
     const shape = options.shapeOf(states.epoch)
     const { partition } = journal
     const noted = readNote(states)
+    const refused = Promise.withResolvers<void>()
+    const fenced = (message: string): void => {
+      refused.resolve()
+      options.fenced(message)
+    }
     const core = await openCore({
       ...{ config, log, telemetry, partition, shape, states, listen: options.listen },
       nothing: beginning - 1,
       noteOf: (note) => notesOf(note).inlet,
-      fenced: options.fenced,
+      fenced,
     })
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
     const { epoch } = states
     log.info({ partition, epoch, ...core.plan, tookMs }, 'partition opened')
-    return joined({ ...options, states, core, note: notesOf(noted).log, shape, closeStates })
+    const opened = { states, core, shape, closeStates, note: notesOf(noted).log }
+    return joined({ ...options, ...opened, fenced, refused: refused.promise })
   } catch (cause) {
     await closeStates()
     throw cause
@@ -123,6 +129,8 @@ type Joined<State, Message, Arrival, Page> = PartitionStreamOptions<State, Messa
     core: StreamCore<State, Message, Arrival, Page>
     shape: StreamShape<State, Message, Arrival, Page>
     closeStates: () => Promise<void>
+    /** Resolves when a store has refused us. */
+    refused: Promise<void>
     /** What the log's newest checkpoint noted of repeats. */
     note: string
   }>
@@ -166,13 +174,20 @@ function joined<State, Message, Arrival, Page>(
     },
     async handOver(endMs) {
       const steps = new EndSteps(endMs, log)
-      await steps.take('actors', () => partition.idle())
-      await steps.take('sweep', async () => sweep?.stop())
-      await Promise.all(SINKS.map((name) => steps.take(name, () => core[name].flush())))
-      if (steps.unflushed.length === 0) await steps.take('snapshot', () => upkeep.finish())
-      else upkeep.halt()
+      const flushed = async (): Promise<void> => {
+        await steps.take('actors', () => partition.idle())
+        await steps.take('sweep', async () => sweep?.stop())
+        await Promise.all(SINKS.map((name) => steps.take(name, () => core[name].flush())))
+        if (steps.unflushed.length === 0) await steps.take('snapshot', () => upkeep.finish())
+      }
+      // Kafka does not wait for us: once the next owner has claimed the partition, it replays what we have not stored.
+      const isOvertaken = await Promise.race([
+        flushed().then(() => false),
+        parts.refused.then(() => true),
+      ])
+      upkeep.halt()
       await close()
-      return steps.unflushed
+      return isOvertaken ? [] : steps.unflushed
     },
     async abandon() {
       upkeep.halt()
