@@ -35,7 +35,7 @@ with what clients were told was taken. Needs what "bun run services install" fet
 
   --kills N        how many faults (default 50; each takes 5 to 40 s)
   --minutes N      begins no further fault after so many minutes (default: no limit)
-  --seed N         same seed, same faults in the same order (default: by time, printed)
+  --seed N         same seed, same faults as far as chance is ours (default: by time, printed)
   --workers N      workers at the start; two more may join (default 3)
   --gateways N     gateways (default 2)
   --webs N         processes with pages (default 1)
