@@ -201,7 +201,7 @@ describe('code', () => {
   })
 
   test('the environment is read in deploy and by the programs with flags of their own', () => {
-    const programs = /^(deploy|bench)\/|^simulator\/main\.ts$|\.test\.tsx?$/
+    const programs = /^(deploy|bench)\/|^simulator\/(crashtest\/)?main\.ts$|\.test\.tsx?$/
     const wrong = offenders(/\b(process|Bun)\.env\b/).filter((path) => !programs.test(path))
     expect(wrong).toEqual([])
   })

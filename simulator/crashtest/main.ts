@@ -28,7 +28,10 @@ type Held = { disk: TestDisk | null; server: CrashServer | null; clients: Client
 
 /** `bun run crashtest`: returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
-  if (profileOf(args) === 'scaled') return (await import('./scaled/main.ts')).runScaled(args)
+  if (profileOf(args) === 'scaled') {
+    const { runScaled } = await import('./scaled/main.ts')
+    return runScaled(args, process.env)
+  }
   const options = parseCrashtestOptions(args, Date.now())
   if (!options) {
     process.stdout.write(`${CRASHTEST_HELP}\n`)

@@ -78,6 +78,7 @@ export class Cluster implements AsyncDisposable {
       new Part({
         name,
         roles,
+        env,
         root,
         clock,
         port: await ports.take(),

@@ -4,7 +4,12 @@ import { join, resolve } from 'node:path'
 
 import { seededRandom, systemClock } from '../../../actors/kernel/clock.ts'
 import { messageOf } from '../../../actors/kernel/errors.ts'
-import { missing, missingReader, SERVICES } from '../../../actors/testing/services.ts'
+import {
+  type Environment,
+  missing,
+  missingReader,
+  SERVICES,
+} from '../../../actors/testing/services.ts'
 import { UsageError } from '../../options.ts'
 import { ScaledBooks } from './books.ts'
 import { Cluster } from './cluster.ts'
@@ -24,22 +29,22 @@ const PROBES = 'probes.acknowledged.ndjson'
 type Held = { cluster: Cluster | null; load: Load | null }
 
 /** `bun run crashtest --profile scaled`: returns the exit code. */
-export async function runScaled(args: readonly string[]): Promise<number> {
+export async function runScaled(args: readonly string[], env: Environment): Promise<number> {
   const options = parseScaledOptions(args, Date.now())
   if (!options) {
     process.stdout.write(`${SCALED_HELP}\n`)
     return 0
   }
   const reasons = [
-    ...SERVICES.flatMap((name) => missing(name, process.env) ?? []),
-    ...(['pyiceberg', 'duckdb'] as const).flatMap((name) => missingReader(name, process.env) ?? []),
+    ...SERVICES.flatMap((name) => missing(name, env) ?? []),
+    ...(['pyiceberg', 'duckdb'] as const).flatMap((name) => missingReader(name, env) ?? []),
   ]
   if (reasons.length > 0) throw new UsageError(reasons.join('\n'))
   const root = rootOf(options)
   const held: Held = { cluster: null, load: null }
   let code = EXIT_FAILED
   try {
-    const running = run(options, root, held)
+    const running = run(options, { root, env }, held)
     // After an interruption its faults go on into a system that is gone.
     running.catch(() => {})
     code = await Promise.race([running, interrupted()])
@@ -53,7 +58,11 @@ export async function runScaled(args: readonly string[]): Promise<number> {
   return code
 }
 
-async function run(options: ScaledOptions, root: string, held: Held): Promise<number> {
+async function run(
+  options: ScaledOptions,
+  { root, env }: Readonly<{ root: string; env: Environment }>,
+  held: Held,
+): Promise<number> {
   const { seed, jsonFile } = options
   const beganMs = systemClock.monotonicMs()
   const tookS = (): number => (systemClock.monotonicMs() - beganMs) / 1_000
@@ -64,7 +73,6 @@ async function run(options: ScaledOptions, root: string, held: Held): Promise<nu
   }
   tell(`seed ${seed}, in ${root}`)
   const clock = systemClock
-  const env = process.env
   const direct = options.scenario === 'movement'
   const cluster = await Cluster.prepare({ ...options, env, root, clock, direct })
   held.cluster = cluster

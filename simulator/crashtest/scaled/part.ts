@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from
 import { dirname, join } from 'node:path'
 
 import type { Clock } from '../../../actors/kernel/clock.ts'
+import type { Environment } from '../../../actors/testing/services.ts'
 import { asRecord, parseJson } from '../../wire.ts'
 import { pause } from '../server.ts'
 
@@ -15,6 +16,8 @@ export type PartOptions = Readonly<{
   name: string
   roles: string
   port: number
+  /** Of the test itself: where programs and a home are. */
+  env: Environment
   root: string
   clock: Clock
   settings: Readonly<Record<string, string>>
@@ -62,7 +65,7 @@ export class Part {
   /** Starts it, over what it left or with an empty folder as on another machine. */
   start(anew = false): void {
     if (this.running) throw new Error(`${this.name} runs already`)
-    const { root, roles, port, settings } = this.#options
+    const { env, root, roles, port, settings } = this.#options
     const dataDir = join(root, 'data', this.name)
     if (anew) rmSync(dataDir, { recursive: true, force: true })
     mkdirSync(dirname(dataDir), { recursive: true })
@@ -71,7 +74,7 @@ export class Part {
     this.#child = Bun.spawn([process.execPath, 'deploy/boot.ts', 'deploy/start.ts'], {
       cwd: ROOT,
       env: {
-        ...{ PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? root },
+        ...{ PATH: env.PATH ?? '', HOME: env.HOME ?? root },
         ...{ UV_THREADPOOL_SIZE: '16', HOST, PORT: String(port) },
         ...{ ROLES: roles, DATA_DIR: dataDir, ...settings },
       },
