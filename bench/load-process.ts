@@ -11,6 +11,8 @@ export type Cleanup = (undo: () => void | Promise<void>) => void
 export type LoadEvents = Readonly<{
   onProgress: (progress: LoadProgress) => void
   onCleanup: Cleanup
+  /** Told the process that is the load. */
+  onStarted?: (pid: number) => void
 }>
 
 /** Runs the load in a process of its own. */
@@ -23,6 +25,7 @@ export async function runLoad(
     { stdout: 'pipe', stderr: 'inherit' },
   )
   events.onCleanup(() => child.kill('SIGKILL'))
+  events.onStarted?.(child.pid)
   let rest = ''
   let result: LoadResult | null = null
   const decoder = new TextDecoder()

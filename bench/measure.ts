@@ -60,7 +60,7 @@ export type Measured = Readonly<{
 /** What the bench hears while it measures. */
 export type MeasureEvents = Readonly<{
   onPhase: (text: string) => void
-  onProgress: (progress: LoadProgress, rssMb: number) => void
+  onProgress: (progress: LoadProgress, rssMb?: number) => void
 }>
 
 const RSS_EVERY_MS = 250

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 
 import { Telemetry } from '../actors/kernel/telemetry.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
-import { quantileOf, valueOf } from './metric.ts'
+import { bucketsOf, bucketsTogether, quantileBetween, quantileOf, valueOf } from './metric.ts'
 
 test('reads what the server writes', () => {
   const telemetry = new Telemetry()
@@ -17,4 +17,23 @@ test('reads what the server writes', () => {
   expect(quantileOf(text, 'orrery_took_ms', 0.99)).toBe(100)
   expect(quantileOf(text, 'orrery_never_ms', 0.5)).toBeNaN()
   expect(() => valueOf(text, 'orrery_other')).toThrow('no metric orrery_other')
+})
+
+test('adds up what several processes and partitions observed between two readings', () => {
+  const worker = new Telemetry()
+  const of = (sink: string, partition: string) =>
+    worker.histogram('orrery_took_ms', 'took', { sink, partition })
+  const read = () => bucketsOf(prometheusText(worker), 'orrery_took_ms', { sink: 'silver' })
+  of('silver', '0').observe(10_000, 1_000)
+  const before = read()
+  of('silver', '0').observe(2, 99)
+  of('silver', '1').observe(2, 99)
+  of('silver', '1').observe(500, 2)
+  of('bronze', '1').observe(5_000, 1_000)
+  const after = read()
+  expect(quantileBetween(before, after, 0.5)).toBe(2)
+  expect(quantileBetween(before, after, 1)).toBe(500)
+  expect(quantileBetween(after, after, 0.5)).toBeNaN()
+  const both = bucketsTogether([before, after])
+  expect(both.get(Infinity)).toBe(1_000 + 1_200)
 })

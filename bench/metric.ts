@@ -24,3 +24,47 @@ export function quantileOf(text: string, name: string, quantile: number): number
   if (wanted === 0) return Number.NaN
   return buckets.find(({ below }) => below >= wanted)?.bound ?? Number.NaN
 }
+
+/** How many observations lie at or below each bound, over all series of a histogram that have these labels. */
+export function bucketsOf(
+  text: string,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): ReadonlyMap<number, number> {
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+  const sums = new Map<number, number>()
+  for (const [, series = '', value] of text.matchAll(
+    new RegExp(`^${name}_bucket\\{([^}]*)\\} (\\S+)$`, 'gm'),
+  )) {
+    const pairs = series.split(',')
+    if (!wanted.every((pair) => pairs.includes(pair))) continue
+    const le = /(?:^|,)le="([^"]+)"/.exec(series)?.[1] ?? ''
+    const bound = le === '+Inf' ? Infinity : Number(le)
+    sums.set(bound, (sums.get(bound) ?? 0) + Number(value))
+  }
+  return sums
+}
+
+/** The bound below which a share of the observations lies that came between two readings; NaN when none came. */
+export function quantileBetween(
+  before: ReadonlyMap<number, number>,
+  after: ReadonlyMap<number, number>,
+  quantile: number,
+): number {
+  const came = [...after]
+    .map(([bound, count]) => ({ bound, below: count - (before.get(bound) ?? 0) }))
+    .sort((a, b) => a.bound - b.bound)
+  const wanted = Math.ceil((came.at(-1)?.below ?? 0) * quantile)
+  if (wanted === 0) return Number.NaN
+  return came.find(({ below }) => below >= wanted)?.bound ?? Number.NaN
+}
+
+/** Adds up histograms of several processes. */
+export function bucketsTogether(
+  all: readonly ReadonlyMap<number, number>[],
+): ReadonlyMap<number, number> {
+  const sums = new Map<number, number>()
+  for (const one of all)
+    for (const [bound, count] of one) sums.set(bound, (sums.get(bound) ?? 0) + count)
+  return sums
+}

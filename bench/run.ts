@@ -9,12 +9,16 @@ import { type Case, measure, type Measured, type MeasureEvents } from './measure
 import { overload } from './overload.ts'
 import { machineText, reportText } from './report.ts'
 import { restart } from './restart.ts'
+import type { ScaledCase } from './scaled-case.ts'
+import { scaledText } from './scaled-report.ts'
+import { missingServers, scaled, scaledCases } from './scaled.ts'
 import { rowsText, type ScenarioOptions } from './scenario.ts'
 import { sessions } from './sessions.ts'
 import { trips } from './trips.ts'
 
 const HELP = `Usage: bun run bench [options]
        bun run bench --scenario sessions|overload|restart|trips [options]
+       bun run bench --profile scaled [options]
 
 Starts the real server on an empty data folder, puts load on it from a second process, and counts in
 its stores afterwards what became of it: once with frames of 50 pings, once with frames of 1.
@@ -38,6 +42,15 @@ Scenarios, each on an empty data folder of its own:
   trips           trips at full speed, what each costs, what they leave in memory, how soon they are seen
                   (--trips N, default 1000000; --only replay, cost, memory or visible)
 
+Profile scaled: a broker, Redis, an S3 server, a REST catalog and a ClickHouse server over the embedded
+engine, a gateway and workers, all on this machine, each case on empty folders: frames and single
+messages as records of Kafka, by one and by two workers. CPU of each part, requests, memory, delays.
+  --only NAME     frame-1, frame-2, single-1 or single-2
+  --vehicles N    live sessions (there default 20000)
+  --pings N       in one message of a sender (default 50)
+  --partitions N  of each topic (default 8)
+  --compression K none, gzip or zstd (default zstd)
+
   --help          this text
 
 Exit code: 0 nothing lost and nothing double, and what must hold held; 1 not so, or it failed; 2 wrong usage.`
@@ -49,6 +62,7 @@ type ScenarioName = keyof typeof SCENARIOS
 type Options = Readonly<{
   cases: readonly Case[]
   scenario: Readonly<{ name: ScenarioName } & Sizes> | null
+  scaled: readonly ScaledCase[]
   dir: string
   jsonFile: string | null
 }>
@@ -98,6 +112,19 @@ async function main(args: readonly string[]): Promise<number> {
     write({ [name]: result.figures })
     return result.held ? 0 : 1
   }
+  if (options.scaled.length > 0) {
+    const onCleanup = (undo: () => void | Promise<void>): void => void undos.push(undo)
+    const tools = {
+      workDir,
+      say,
+      onCleanup,
+      progressOf: (one: ScaledCase) => progressTo(one).onProgress,
+    }
+    const result = await scaled(options.scaled, tools)
+    process.stdout.write(`${scaledText(result)}\n\n${machineText(machine, commit)}\n`)
+    write({ profile: 'scaled', ...result })
+    return result.held ? 0 : 1
+  }
   const results: Record<string, Measured> = {}
   for (const one of options.cases) {
     results[one.name] = await measure(one, workDir, progressTo(one), (undo) => undos.push(undo))
@@ -108,16 +135,17 @@ async function main(args: readonly string[]): Promise<number> {
   return clean ? 0 : 1
 }
 
-function progressTo(one: Case): MeasureEvents {
+function progressTo(one: Pick<Case, 'name' | 'warmUpS' | 'seconds'>): MeasureEvents {
   const total = one.warmUpS + one.seconds
   let seconds = 0
   return {
     onPhase: say,
     onProgress({ phase, acknowledged, perSecond }, rssMb) {
       seconds++
+      const memory = rssMb === undefined ? '' : `  ${Math.round(rssMb)} MB`
       const text =
         `${one.name} ${phase} ${seconds}/${total} s  ${perSecond.toLocaleString('en-US')} pings/s  ` +
-        `${acknowledged.toLocaleString('en-US')} acknowledged  ${Math.round(rssMb)} MB`
+        `${acknowledged.toLocaleString('en-US')} acknowledged${memory}`
       if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
       else if (seconds % 5 === 0) say(text)
     },
@@ -131,10 +159,15 @@ function say(text: string): void {
 function parseOptions(args: readonly string[]): Options | null {
   const values = parse(args)
   if (values.help) return null
+  const { profile } = values
+  if (profile !== 'embedded' && profile !== 'scaled')
+    throw new UsageError(`--profile is "${profile}": embedded or scaled`)
   const scenario = scenarioOf(values)
+  if (scenario && profile === 'scaled')
+    throw new UsageError('--scenario is of the embedded profile: leave one of the two out')
   const seconds = whole('seconds', values.seconds ?? '60', 1, 86_400)
   const warmUpS = whole('warm-up', values['warm-up'], 1, 3_600)
-  const vehicles = whole('vehicles', values.vehicles, 50, 1_000_000)
+  const vehicles = whole('vehicles', values.vehicles ?? '100000', 50, 1_000_000)
   const rate = values.rate === undefined ? null : whole('rate', values.rate, 1, 10_000_000)
   const numberOr = (name: 'sockets' | 'window', fallback: number): number => {
     const text = values[name]
@@ -148,11 +181,46 @@ function parseOptions(args: readonly string[]): Options | null {
     sockets: numberOr('sockets', one.sockets),
     framesInFlight: numberOr('window', one.framesInFlight),
   }))
+  const jsonFile = values.json === undefined ? null : resolve(values.json)
+  const dir = resolve(values.dir)
+  if (profile === 'scaled') {
+    return {
+      cases: [],
+      scaled: scaledOf(values, { seconds, warmUpS, rate }),
+      scenario,
+      dir,
+      jsonFile,
+    }
+  }
   const cases = both.filter((one) => values.only === undefined || one.name === values.only)
   if (cases.length === 0 && !scenario)
     throw new UsageError(`--only is "${values.only}": frames50 or frames1`)
-  const jsonFile = values.json === undefined ? null : resolve(values.json)
-  return { cases, scenario, dir: resolve(values.dir), jsonFile }
+  return { cases, scaled: [], scenario, dir, jsonFile }
+}
+
+function scaledOf(
+  values: ReturnType<typeof parse>,
+  times: Readonly<{ seconds: number; warmUpS: number; rate: number | null }>,
+): readonly ScaledCase[] {
+  const reasons = missingServers()
+  if (reasons.length > 0) throw new UsageError(reasons.join('\n'))
+  const { compression } = values
+  if (!['none', 'gzip', 'zstd'].includes(compression))
+    throw new UsageError(`--compression is "${compression}": none, gzip or zstd`)
+  const given = (name: 'vehicles' | 'sockets' | 'window', min: number, max: number) => {
+    const text = values[name]
+    return text === undefined ? null : whole(name, text, min, max)
+  }
+  const cases = scaledCases({
+    ...{ ...times, compression, only: values.only ?? null },
+    vehicles: given('vehicles', 50, 1_000_000),
+    partitions: whole('partitions', values.partitions, 1, 100),
+    pings: whole('pings', values.pings, 1, 100),
+    sockets: given('sockets', 1, 10_000),
+    framesInFlight: given('window', 1, 10_000),
+  })
+  if (cases.length > 0) return cases
+  throw new UsageError(`--only is "${values.only}": frame-1, frame-2, single-1 or single-2`)
 }
 
 function scenarioOf(values: ReturnType<typeof parse>): Options['scenario'] {
@@ -186,7 +254,11 @@ function parse(args: readonly string[]) {
         seconds: { type: 'string' },
         'warm-up': { type: 'string', default: '5' },
         only: { type: 'string' },
-        vehicles: { type: 'string', default: '100000' },
+        vehicles: { type: 'string' },
+        profile: { type: 'string', default: 'embedded' },
+        partitions: { type: 'string', default: '8' },
+        pings: { type: 'string', default: '50' },
+        compression: { type: 'string', default: 'zstd' },
         rate: { type: 'string' },
         sockets: { type: 'string' },
         window: { type: 'string' },
