@@ -16,16 +16,16 @@ const SEED = 1
 const READY_MS_MAX = 240_000
 const LOOK_EVERY_MS = 250
 
-/** Everything scaled out, with clients that send, as `bun run crashtest --profile scaled` starts it. */
-export type CheckWorkers = AsyncDisposable & Readonly<{ warehouse: S3Warehouse }>
-
-/** Starts servers, a gateway, workers and clients; there is something of every partition in bronze once it returns. */
+/**
+ * Starts everything scaled out, and clients that send, as `bun run crashtest --profile scaled` does; there is something of every
+ * partition in bronze once it returns. What it has started goes into `parts` at once. Throws OrreryError `not_ready`.
+ */
 export async function startWorkers(
   about: Readonly<{ workers: number; ratePerS: number; env: Environment; clock: Clock }>,
-): Promise<CheckWorkers> {
+  parts: AsyncDisposableStack,
+): Promise<S3Warehouse> {
   const { workers, ratePerS, env, clock } = about
   const root = mkdtempSync(join(tmpdir(), 'orrery-lake-check-'))
-  await using parts = new AsyncDisposableStack()
   parts.defer(() => rmSync(root, { recursive: true, force: true }))
   const kinds = { gateways: 1, workers, webs: 0, edge: false, direct: true }
   const cluster = parts.use(
@@ -54,8 +54,7 @@ export async function startWorkers(
     if (clock.monotonicMs() > latestMs) throw new OrreryError('not_ready', silent(cluster))
     await new Promise<void>((resolve) => void clock.after(LOOK_EVERY_MS, resolve))
   }
-  const all = parts.move()
-  return { warehouse, [Symbol.asyncDispose]: () => all.disposeAsync() }
+  return warehouse
 }
 
 function silent(cluster: Cluster): string {

@@ -15,12 +15,13 @@ import { type BronzePlace, BronzeReader, type BronzeSeen } from './readers.ts'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
+const EXIT_INTERRUPTED = 130
 
 /** `bun run lake-check`: returns the exit code. What was read goes to stdout, one line a reader. */
 export async function lakeCheckMain(args: readonly string[], env: Environment): Promise<number> {
   try {
     const options = parseCheckOptions(args, env)
-    if (options) return (await run(options, env)) ? 0 : EXIT_FAILED
+    if (options) return await run(options, env)
     process.stdout.write(`${CHECK_HELP}\n`)
     return 0
   } catch (thrown) {
@@ -29,15 +30,27 @@ export async function lakeCheckMain(args: readonly string[], env: Environment): 
   }
 }
 
-async function run(options: CheckOptions, env: Environment): Promise<boolean> {
+async function run(options: CheckOptions, env: Environment): Promise<number> {
+  // What runs is ended at any end.
   await using parts = new AsyncDisposableStack()
+  const reading = readAll(options, env, parts)
+  reading.catch(() => {})
+  const agreed = await Promise.race([reading, interrupted()])
+  return agreed === null ? EXIT_INTERRUPTED : agreed ? 0 : EXIT_FAILED
+}
+
+async function readAll(
+  options: CheckOptions,
+  env: Environment,
+  parts: AsyncDisposableStack,
+): Promise<boolean> {
   const readers = options.readers.map((name) => parts.use(new BronzeReader(name, env)))
   let { warehouse } = options
   let traffic: CheckTraffic | null = null
   const { workers, ratePerS } = options
   if (ratePerS !== null && workers > 0) {
-    const started = parts.use(await startWorkers({ workers, ratePerS, env, clock: systemClock }))
-    warehouse = started.warehouse
+    const about = { workers, ratePerS, env, clock: systemClock }
+    warehouse = await startWorkers(about, parts)
     say(`${workers} workers write`)
   } else if (warehouse === null) {
     warehouse = parts.use(await Lake.start(env)).cataloged()
@@ -117,6 +130,12 @@ function lineOf(name: string, seen: BronzeSeen, took: string): string {
 
 function tookS(clock: Clock, beganMs: number): string {
   return `${((clock.monotonicMs() - beganMs) / 1_000).toFixed(1)} s`
+}
+
+function interrupted(): Promise<null> {
+  return new Promise((settle) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => settle(null))
+  })
 }
 
 function say(text: string): void {
