@@ -4,21 +4,22 @@ import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { messageOf } from '../actors/kernel/errors.ts'
+import { UsageError } from '../simulator/options.ts'
 import { describeCommit, describeMachine, isInMemory } from './machine.ts'
 import { type Case, measure, type Measured, type MeasureEvents } from './measure.ts'
 import { overload } from './overload.ts'
 import { machineText, reportText } from './report.ts'
 import { restart } from './restart.ts'
-import type { ScaledCase } from './scaled-case.ts'
+import { isScaledAsked, parseScaledBench, SCALED_HELP } from './scaled-options.ts'
 import { scaledText } from './scaled-report.ts'
-import { missingServers, scaled, scaledCases } from './scaled.ts'
+import { missingServers, scaled } from './scaled.ts'
 import { rowsText, type ScenarioOptions } from './scenario.ts'
 import { sessions } from './sessions.ts'
 import { trips } from './trips.ts'
 
 const HELP = `Usage: bun run bench [options]
        bun run bench --scenario sessions|overload|restart|trips [options]
-       bun run bench --profile scaled [options]
+       bun run bench --profile scaled [options]      with a --help of its own
 
 Starts the real server on an empty data folder, puts load on it from a second process, and counts in
 its stores afterwards what became of it: once with frames of 50 pings, once with frames of 1.
@@ -42,15 +43,6 @@ Scenarios, each on an empty data folder of its own:
   trips           trips at full speed, what each costs, what they leave in memory, how soon they are seen
                   (--trips N, default 1000000; --only replay, cost, memory or visible)
 
-Profile scaled: a broker, Redis, an S3 server, a REST catalog and a ClickHouse server over the embedded
-engine, a gateway and workers, all on this machine, each case on empty folders: frames and single
-messages as records of Kafka, by one and by two workers. CPU of each part, requests, memory, delays.
-  --only NAME     frame-1, frame-2, single-1 or single-2
-  --vehicles N    live sessions (there default 20000)
-  --pings N       in one message of a sender (default 50)
-  --partitions N  of each topic (default 8)
-  --compression K none, gzip or zstd (default zstd)
-
   --help          this text
 
 Exit code: 0 nothing lost and nothing double, and what must hold held; 1 not so, or it failed; 2 wrong usage.`
@@ -62,7 +54,6 @@ type ScenarioName = keyof typeof SCENARIOS
 type Options = Readonly<{
   cases: readonly Case[]
   scenario: Readonly<{ name: ScenarioName } & Sizes> | null
-  scaled: readonly ScaledCase[]
   dir: string
   jsonFile: string | null
 }>
@@ -70,8 +61,6 @@ type Options = Readonly<{
 type Sizes = Pick<ScenarioOptions, 'seconds' | 'sessions' | 'records' | 'trips' | 'only'>
 
 const EXIT_INTERRUPTED = 130
-
-class UsageError extends Error {}
 
 const undos: (() => void | Promise<void>)[] = []
 
@@ -86,21 +75,13 @@ function cleanUp(): Promise<void> {
 }
 
 async function main(args: readonly string[]): Promise<number> {
+  if (isScaledAsked(args)) return mainScaled(args)
   const options = parseOptions(args)
   if (!options) {
     process.stdout.write(`${HELP}\n`)
     return 0
   }
-  const workDir = mkdtempSync(join(options.dir, 'orrery-bench-'))
-  undos.push(() => rmSync(workDir, { recursive: true, force: true }))
-  const machine = describeMachine()
-  const commit = describeCommit(dirname(import.meta.dir))
-  if (isInMemory(workDir))
-    say(`${options.dir} is in memory: syncs cost nothing there; --dir names a folder on a disk`)
-  const write = (report: object): void => {
-    const whole = { ...report, machine, commit }
-    if (options.jsonFile) writeFileSync(options.jsonFile, `${JSON.stringify(whole, null, 2)}\n`)
-  }
+  const { workDir, machine, commit, write } = prepare(options)
   if (options.scenario) {
     const { name, ...sizes } = options.scenario
     const onCleanup = (undo: () => void | Promise<void>): void => void undos.push(undo)
@@ -112,19 +93,6 @@ async function main(args: readonly string[]): Promise<number> {
     write({ [name]: result.figures })
     return result.held ? 0 : 1
   }
-  if (options.scaled.length > 0) {
-    const onCleanup = (undo: () => void | Promise<void>): void => void undos.push(undo)
-    const tools = {
-      workDir,
-      say,
-      onCleanup,
-      progressOf: (one: ScaledCase) => progressTo(one).onProgress,
-    }
-    const result = await scaled(options.scaled, tools)
-    process.stdout.write(`${scaledText(result)}\n\n${machineText(machine, commit)}\n`)
-    write({ profile: 'scaled', ...result })
-    return result.held ? 0 : 1
-  }
   const results: Record<string, Measured> = {}
   for (const one of options.cases) {
     results[one.name] = await measure(one, workDir, progressTo(one), (undo) => undos.push(undo))
@@ -133,6 +101,39 @@ async function main(args: readonly string[]): Promise<number> {
   write(results)
   const clean = Object.values(results).every((one) => one.lost === 0 && one.double === 0)
   return clean ? 0 : 1
+}
+
+async function mainScaled(args: readonly string[]): Promise<number> {
+  const options = parseScaledBench(args)
+  if (!options) {
+    process.stdout.write(`${SCALED_HELP}\n`)
+    return 0
+  }
+  const missing = missingServers()
+  if (missing.length > 0) throw new UsageError(missing.join('\n'))
+  const { workDir, machine, commit, write } = prepare(options)
+  const result = await scaled(options.cases, {
+    ...{ workDir, say, onCleanup: (undo) => undos.push(undo) },
+    progressOf: (one) => progressTo(one).onProgress,
+  })
+  process.stdout.write(`${scaledText(result)}\n\n${machineText(machine, commit)}\n`)
+  write({ profile: 'scaled', ...result })
+  return result.held ? 0 : 1
+}
+
+/** A folder for this run, and what its report says of where it ran. */
+function prepare({ dir, jsonFile }: Pick<Options, 'dir' | 'jsonFile'>) {
+  const workDir = mkdtempSync(join(dir, 'orrery-bench-'))
+  undos.push(() => rmSync(workDir, { recursive: true, force: true }))
+  const machine = describeMachine()
+  const commit = describeCommit(dirname(import.meta.dir))
+  if (isInMemory(workDir))
+    say(`${dir} is in memory: syncs cost nothing there; --dir names a folder on a disk`)
+  const write = (report: object): void => {
+    const whole = { ...report, machine, commit }
+    if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify(whole, null, 2)}\n`)
+  }
+  return { workDir, machine, commit, write }
 }
 
 function progressTo(one: Pick<Case, 'name' | 'warmUpS' | 'seconds'>): MeasureEvents {
@@ -159,15 +160,10 @@ function say(text: string): void {
 function parseOptions(args: readonly string[]): Options | null {
   const values = parse(args)
   if (values.help) return null
-  const { profile } = values
-  if (profile !== 'embedded' && profile !== 'scaled')
-    throw new UsageError(`--profile is "${profile}": embedded or scaled`)
   const scenario = scenarioOf(values)
-  if (scenario && profile === 'scaled')
-    throw new UsageError('--scenario is of the embedded profile: leave one of the two out')
   const seconds = whole('seconds', values.seconds ?? '60', 1, 86_400)
   const warmUpS = whole('warm-up', values['warm-up'], 1, 3_600)
-  const vehicles = whole('vehicles', values.vehicles ?? '100000', 50, 1_000_000)
+  const vehicles = whole('vehicles', values.vehicles, 50, 1_000_000)
   const rate = values.rate === undefined ? null : whole('rate', values.rate, 1, 10_000_000)
   const numberOr = (name: 'sockets' | 'window', fallback: number): number => {
     const text = values[name]
@@ -181,46 +177,11 @@ function parseOptions(args: readonly string[]): Options | null {
     sockets: numberOr('sockets', one.sockets),
     framesInFlight: numberOr('window', one.framesInFlight),
   }))
-  const jsonFile = values.json === undefined ? null : resolve(values.json)
-  const dir = resolve(values.dir)
-  if (profile === 'scaled') {
-    return {
-      cases: [],
-      scaled: scaledOf(values, { seconds, warmUpS, rate }),
-      scenario,
-      dir,
-      jsonFile,
-    }
-  }
   const cases = both.filter((one) => values.only === undefined || one.name === values.only)
   if (cases.length === 0 && !scenario)
     throw new UsageError(`--only is "${values.only}": frames50 or frames1`)
-  return { cases, scaled: [], scenario, dir, jsonFile }
-}
-
-function scaledOf(
-  values: ReturnType<typeof parse>,
-  times: Readonly<{ seconds: number; warmUpS: number; rate: number | null }>,
-): readonly ScaledCase[] {
-  const reasons = missingServers()
-  if (reasons.length > 0) throw new UsageError(reasons.join('\n'))
-  const { compression } = values
-  if (!['none', 'gzip', 'zstd'].includes(compression))
-    throw new UsageError(`--compression is "${compression}": none, gzip or zstd`)
-  const given = (name: 'vehicles' | 'sockets' | 'window', min: number, max: number) => {
-    const text = values[name]
-    return text === undefined ? null : whole(name, text, min, max)
-  }
-  const cases = scaledCases({
-    ...{ ...times, compression, only: values.only ?? null },
-    vehicles: given('vehicles', 50, 1_000_000),
-    partitions: whole('partitions', values.partitions, 1, 100),
-    pings: whole('pings', values.pings, 1, 100),
-    sockets: given('sockets', 1, 10_000),
-    framesInFlight: given('window', 1, 10_000),
-  })
-  if (cases.length > 0) return cases
-  throw new UsageError(`--only is "${values.only}": frame-1, frame-2, single-1 or single-2`)
+  const jsonFile = values.json === undefined ? null : resolve(values.json)
+  return { cases, scenario, dir: resolve(values.dir), jsonFile }
 }
 
 function scenarioOf(values: ReturnType<typeof parse>): Options['scenario'] {
@@ -247,6 +208,7 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
+        profile: { type: 'string' },
         scenario: { type: 'string' },
         sessions: { type: 'string', default: '1000000' },
         records: { type: 'string', default: '10000000' },
@@ -254,11 +216,7 @@ function parse(args: readonly string[]) {
         seconds: { type: 'string' },
         'warm-up': { type: 'string', default: '5' },
         only: { type: 'string' },
-        vehicles: { type: 'string' },
-        profile: { type: 'string', default: 'embedded' },
-        partitions: { type: 'string', default: '8' },
-        pings: { type: 'string', default: '50' },
-        compression: { type: 'string', default: 'zstd' },
+        vehicles: { type: 'string', default: '100000' },
         rate: { type: 'string' },
         sockets: { type: 'string' },
         window: { type: 'string' },

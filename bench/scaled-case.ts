@@ -16,6 +16,8 @@ export type ScaledCase = Readonly<{
   workers: number
   partitions: number
   compression: string
+  /** What else differs from the defaults. */
+  settings: Readonly<Record<string, string>>
   framePings: number
   sockets: number
   framesInFlight: number

@@ -17,6 +17,7 @@ export type RigOptions = Readonly<{
   partitions: number
   record: 'single' | 'frame'
   compression: string
+  settings: Readonly<Record<string, string>>
   onCleanup: Cleanup
 }>
 
@@ -84,9 +85,18 @@ export class Rig {
       KAFKA_RECORD: options.record,
       KAFKA_COMPRESSION: options.compression,
       LOG_LEVEL: 'warn',
+      ...options.settings,
     }
     const part = async (name: string, roles: string): Promise<Part> => {
-      const made = new Part({ name, roles, port: await ports.take(), root, clock, settings })
+      const made = new Part({
+        name,
+        roles,
+        port: await ports.take(),
+        env: process.env,
+        root,
+        clock,
+        settings,
+      })
       onCleanup(() => made.kill())
       return made
     }

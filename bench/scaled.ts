@@ -17,6 +17,8 @@ export type ScaledWanted = Readonly<{
   sockets: number | null
   framesInFlight: number | null
   only: string | null
+  /** What else differs from the defaults. */
+  settings: Readonly<Record<string, string>>
 }>
 
 export type ScaledTools = Readonly<{
@@ -40,6 +42,7 @@ const IDLE_S_MAX = 30
 /** The same load on every way to set it up: what a record of Kafka holds, by how many workers there are. */
 export function scaledCases(wanted: ScaledWanted): readonly ScaledCase[] {
   const { seconds, warmUpS, rate, partitions, compression, pings, only } = wanted
+  const { settings } = wanted
   const isSmall = pings < 10
   return (['frame', 'single'] as const)
     .flatMap((record) =>
@@ -47,7 +50,7 @@ export function scaledCases(wanted: ScaledWanted): readonly ScaledCase[] {
     )
     .filter(({ name }) => only === null || name === only)
     .map((one) => ({
-      ...{ ...one, seconds, warmUpS, rate, partitions, compression, framePings: pings },
+      ...{ ...one, seconds, warmUpS, rate, partitions, compression, settings, framePings: pings },
       vehicles: wanted.vehicles ?? VEHICLES,
       sockets: wanted.sockets ?? (isSmall ? 256 : 16),
       framesInFlight: wanted.framesInFlight ?? (isSmall ? 1 : 2),
