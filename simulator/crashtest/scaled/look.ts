@@ -7,6 +7,7 @@ import { pause } from '../server.ts'
 import { type BronzeRead, linesOf, readLake, untilBronzeHas } from './bronze.ts'
 import { askClickHouse, type ClickHousePlace, tellClickHouse } from './clickhouse-server.ts'
 import type { Cluster } from './cluster.ts'
+import { checkLiveFigures } from './live-figures.ts'
 import type { LoadSums } from './load.ts'
 import { RedisReader } from './redis-reader.ts'
 import { checkTrips, type TripsVerdict } from './trips-check.ts'
@@ -47,6 +48,19 @@ export async function look(options: LookOptions): Promise<ScaledVerdict> {
   await untilBronzeHas(await newestInSilver(place), cluster.servers, {
     ...{ env, clock: options.clock, withinMs: CAUGHT_UP_MS_MAX },
   })
+  const live = await Promise.all(
+    cluster
+      .of('web')
+      .map(({ url }) =>
+        checkLiveFigures({
+          url,
+          key: cluster.key,
+          place,
+          database: DATABASE,
+          clock: options.clock,
+        }),
+      ),
+  )
   say('ending all processes in order')
   const uncleanStops = await cluster.stop()
   say('reading bronze with PyIceberg and DuckDB')
@@ -73,7 +87,7 @@ export async function look(options: LookOptions): Promise<ScaledVerdict> {
     left: sums.trips.generated - sums.trips.acknowledged,
     redis: await redis.values('region:*:window*:*'),
   })
-  const findings = [...pings.findings, ...trips.findings, ...ofReaders(lake)]
+  const findings = [...pings.findings, ...trips.findings, ...ofReaders(lake), ...live]
   return { pings, trips, findings, readers: shown(lake), uncleanStops }
 }
 
