@@ -1,6 +1,6 @@
 import type { BronzePing, Expected } from './checker-reference.ts'
-import { nameOf } from './checker-silver.ts'
-import type { SilverRow, SilverTables } from './world-silver.ts'
+import { nameOf, type Tables } from './checker-silver.ts'
+import type { SilverRow } from './world-silver.ts'
 import { POISON } from './world-traffic.ts'
 
 /** An alert this much later than due counts as late. */
@@ -19,7 +19,7 @@ export type AlertRules = Readonly<{
 
 /** Each silence of a delivery under way, and each that is overdue, must have been told once, and nothing else. */
 export function checkAlerts(
-  silver: SilverTables,
+  silver: Tables,
   pings: readonly BronzePing[],
   expected: Expected,
   rules: AlertRules,

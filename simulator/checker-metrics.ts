@@ -3,7 +3,14 @@ import { Ledger } from '../sinks/metrics/ledger.ts'
 import { MemoryMetricsStore } from '../sinks/metrics/memory-store.ts'
 import type { MetricsState } from '../sinks/metrics/store.ts'
 import type { BronzePing, Expected } from './checker-reference.ts'
-import type { Machine } from './world-machine.ts'
+import type { Tables } from './checker-silver.ts'
+
+/** Where counts are, and what they must agree with. */
+export type Counted = Readonly<{
+  silver: Tables
+  states: ConstructorParameters<typeof MemoryMetricsStore>[0]
+  partition: number
+}>
 
 type Tally = Map<string, number>
 
@@ -15,15 +22,15 @@ const COUNT_OF: Readonly<Record<string, CountName>> = {
 
 /** The counts as stored must be those that the tables give, in all and minute by minute. */
 export async function checkMetrics(
-  machine: Machine,
+  of: Counted,
   pings: readonly BronzePing[],
   expected: Expected,
 ): Promise<string | null> {
   // Read anew from what is durable, as the next life would.
-  const store = new MemoryMetricsStore(machine.states)
-  const state = await store.load(0, new AbortController().signal)
+  const store = new MemoryMetricsStore(of.states)
+  const state = await store.load(of.partition, new AbortController().signal)
   const stored = flatten(new Ledger(state))
-  const counted = recount(machine, pings, expected)
+  const counted = recount(of, pings, expected)
   for (const key of new Set([...counted.keys(), ...stored.keys()])) {
     const [want, have] = [counted.get(key) ?? 0, stored.get(key) ?? 0]
     if (want !== have) return `metrics: ${key} should be ${want}, not ${have}`
@@ -40,7 +47,7 @@ function flatten(state: MetricsState): Tally {
   return flat
 }
 
-function recount(machine: Machine, pings: readonly BronzePing[], expected: Expected): Tally {
+function recount(of: Counted, pings: readonly BronzePing[], expected: Expected): Tally {
   const tally: Tally = new Map()
   const count = (name: CountName, by: number, atMs: number): void => {
     for (const key of [`all ${name}`, `${Math.floor(atMs / 60_000)} ${name}`]) {
@@ -62,10 +69,10 @@ function recount(machine: Machine, pings: readonly BronzePing[], expected: Expec
     const isEnd = columns['status'] === 'completed' && columns['revision'] === '0'
     if (isEnd) count('finished', 1, Number(columns['received_at']))
   }
-  for (const row of machine.silver.of('session_alerts')) {
+  for (const row of of.silver.of('session_alerts')) {
     if (row['alert'] === 'silent') count('silent', 1, Number(row['fired_at']))
   }
-  for (const row of machine.silver.of('dead_letters')) {
+  for (const row of of.silver.of('dead_letters')) {
     count('refused', 1, Number(row['received_at']))
   }
   return tally

@@ -5,7 +5,7 @@ import { type AlertRules, checkAlerts } from './checker-alerts.ts'
 import { checkMap } from './checker-map.ts'
 import { checkMetrics } from './checker-metrics.ts'
 import { type BronzePing, recompute } from './checker-reference.ts'
-import { checkSilver } from './checker-silver.ts'
+import { checkRefused, checkSilver } from './checker-silver.ts'
 import type { Told } from './world-client.ts'
 import { BRONZE_LOCATION } from './world-life.ts'
 import type { Machine } from './world-machine.ts'
@@ -35,20 +35,28 @@ export async function checkRun(evidence: Evidence): Promise<string | null> {
     .sort((a, b) => a.offset - b.offset)
   const expected = recompute(pings)
   return (
-    checkBronze(pings, told) ??
-    checkSilver(machine.silver, expected, told, pings) ??
+    checkOffsets(pings) ??
+    checkAcknowledged(pings, told) ??
+    checkSilver(machine.silver, expected, pings) ??
+    checkRefused(machine.silver, told) ??
     checkAlerts(machine.silver, pings, expected, rules) ??
-    (await checkMetrics(machine, pings, expected)) ??
+    (await checkMetrics({ ...machine, partition: 0 }, pings, expected)) ??
     checkMap(positions, pings, machine.silver)
   )
 }
 
-function checkBronze(pings: readonly BronzePing[], told: Told): string | null {
+/** Each offset of a partition is there once. */
+export function checkOffsets(pings: readonly BronzePing[]): string | null {
   for (const [index, ping] of pings.entries()) {
     if (ping.offset === pings[index - 1]?.offset) {
       return `bronze: offset ${ping.offset} is there twice (${ping.sent.text})`
     }
   }
+  return null
+}
+
+/** Everything acknowledged is there. */
+export function checkAcknowledged(pings: readonly BronzePing[], told: Told): string | null {
   const stored = new Set(pings.map(({ sent }) => sent.mark))
   for (const mark of told.acknowledged) {
     if (!stored.has(mark)) return `bronze: ping ${mark} was acknowledged and is not there`
@@ -59,7 +67,7 @@ function checkBronze(pings: readonly BronzePing[], told: Told): string | null {
 type Row = Readonly<Record<string, unknown>>
 
 /** A row as the ping that it must be, or what is wrong with it. */
-function bronzePing(row: Row, sent: readonly SentPing[]): BronzePing | string {
+export function bronzePing(row: Row, sent: readonly SentPing[]): BronzePing | string {
   const extras: unknown = JSON.parse(String(row['extras'] ?? 'null'))
   const mark = Number(extras && typeof extras === 'object' && 'mark' in extras ? extras.mark : -1)
   const made = sent[mark]

@@ -24,6 +24,8 @@ export class Told {
   readonly acknowledged = new Set<number>()
   /** Pieces that were refused, and therefore kept as dead letters; how often. */
   readonly refused = new Map<string, number>()
+  /** How often each mark was sent. */
+  readonly sent = new Map<number, number>()
   /** Answers that should never have been given. */
   readonly wrong: string[] = []
 }
@@ -160,6 +162,10 @@ export class Client {
   }
 
   #frame(parcel: Parcel): string {
+    const { sent } = this.#options.told
+    for (const piece of parcel.pieces) {
+      if (typeof piece !== 'string') sent.set(piece.mark, (sent.get(piece.mark) ?? 0) + 1)
+    }
     return frameText(parcel, this.#asList && parcel.pieces.length > 1)
   }
 

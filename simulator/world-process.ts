@@ -1,16 +1,11 @@
 import { messageOf } from '../actors/kernel/errors.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
-import { type Around, Conversation, type Wire } from '../gateway/conversation.ts'
-import { Intake as GatewayIntake } from '../gateway/intake.ts'
-import { PINGS } from '../gateway/item-kind.ts'
-import { GATEWAY_DEFAULTS } from '../gateway/options.ts'
-import { replyTo } from '../gateway/replies.ts'
-import { type Server, SIM_KEY } from './world-client.ts'
+import type { Wire } from '../gateway/conversation.ts'
+import type { Server } from './world-client.ts'
+import { Door } from './world-door.ts'
 import { type Mortal, never } from './world-gate.ts'
 import { type Life, type LifeOptions, openLife } from './world-life.ts'
 import type { Peer } from './world-link.ts'
-
-const SOURCE = 'simulation'
 
 export type ProcessOptions = LifeOptions &
   Readonly<{
@@ -22,9 +17,7 @@ export type ProcessOptions = LifeOptions &
 export class SimProcess implements Server {
   readonly mortal: Mortal
   readonly #options: ProcessOptions
-  readonly #conversations = new Set<Conversation>()
-  #around: Around | null = null
-  #toFlush: Conversation[] = []
+  #door: Door | null = null
   #stopping = false
   life: Life | null = null
 
@@ -34,7 +27,7 @@ export class SimProcess implements Server {
   }
 
   get listening(): boolean {
-    return this.#around !== null && !this.#stopping && !this.mortal.dead
+    return this.#door !== null && !this.#stopping && !this.mortal.dead
   }
 
   /** Told to stop, and not gone yet. */
@@ -55,51 +48,25 @@ export class SimProcess implements Server {
       if (!this.mortal.dead) this.#options.onFault(messageOf(thrown))
     })
     const ingest = this.#options.seams.ingest(this.life.intake)
-    const { clock } = this.mortal
     const { telemetry } = this.life
-    this.#around = {
-      intake: new GatewayIntake({ ingest, clock, telemetry }, GATEWAY_DEFAULTS, PINGS),
-      clock,
-      options: GATEWAY_DEFAULTS,
-      nameOf: (key) => (key === SIM_KEY ? SOURCE : null),
-      flushSoon: (conversation) => this.#flushSoon(conversation),
-      onRefusedKey: () => {},
-    }
+    this.#door = new Door(this.mortal, { ingest, telemetry })
     return null
   }
 
   accept(wire: Wire, keyed: boolean): Peer {
-    const around = this.#around
-    if (!around) throw new Error('nobody listens')
-    const conversation = new Conversation(wire, around, keyed ? SOURCE : null)
-    this.#conversations.add(conversation)
-    return {
-      receive: (data) => conversation.receive(data),
-      drained: () => conversation.drained(),
-      closed: () => {
-        conversation.closed()
-        this.#conversations.delete(conversation)
-      },
-    }
+    if (!this.#door) throw new Error('nobody listens')
+    return this.#door.accept(wire, keyed)
   }
 
   post(text: string, answer: (reply: string) => void): void {
-    const around = this.#around
-    if (!around) return
-    const sender = around.intake.sender(SOURCE)
-    const message = around.intake.read(text, sender)
-    const done = (outcome: Parameters<typeof replyTo>[1]): void => {
-      this.mortal.pass('wire.reply', 'before')
-      if (!this.mortal.dead) answer(replyTo(message, outcome))
-    }
-    around.intake.offer(message, sender, done, true)
+    this.#door?.post(text, answer)
   }
 
   /** As a stop does it: nothing new, everything journaled handled, everything handled stored, states last. */
   async stop(deadlineMs: number): Promise<readonly string[]> {
     const { life } = this
     this.#stopping = true
-    for (const conversation of this.#conversations) conversation.stop()
+    this.#door?.stop()
     if (!life) return ['start']
     const { intake, replay, replayed, sweep, journal, partition, sinks, upkeep } = life
     const { clock } = this.mortal
@@ -123,18 +90,6 @@ export class SimProcess implements Server {
     partition.halt()
     await Promise.all(all.map((sink) => sink.close(0)))
     return isBehind ? [...unflushed, 'replay'] : unflushed
-  }
-
-  #flushSoon(conversation: Conversation): void {
-    if (conversation.flushing) return
-    conversation.flushing = true
-    if (this.#toFlush.push(conversation) > 1) return
-    queueMicrotask(() => {
-      for (const due of this.#toFlush.splice(0)) {
-        due.flushing = false
-        if (!this.mortal.dead) due.flush()
-      }
-    })
   }
 }
 

@@ -85,7 +85,7 @@ export function silverEngine(tables: SilverTables, gate: Gate, mortal: Mortal): 
     gate.through(mortal, { port: 'silver', name, effect, failure, ...(part && { part }) })
   return {
     database: 'default',
-    command: (sql) => through(nameOf(sql), () => command(tables, sql)),
+    command: (sql) => through(nameOf(sql), () => commandSilver(tables, sql)),
     query: (sql) => through('silver.query', (): readonly Row[] => ask(tables, sql)),
     insert(insert: Insert): Promise<void> {
       // At once: the columns' memory is the sink's again when it is told of a failure.
@@ -106,7 +106,8 @@ function nameOf(sql: string): string {
   return sql.startsWith('INSERT INTO sink_progress') ? 'silver.progress' : 'silver.migrate'
 }
 
-function command(tables: SilverTables, sql: string): void {
+/** Runs the statements that the sink runs, and no other. */
+export function commandSilver(tables: SilverTables, sql: string): void {
   if (/^(CREATE (TABLE IF NOT EXISTS|OR REPLACE VIEW)|ALTER TABLE \w+ MODIFY SETTING)\s/.test(sql))
     return
   const version = /^INSERT INTO schema_migrations \(version, name\) VALUES \((\d+), /.exec(sql)
@@ -137,7 +138,8 @@ function byMonth(
   return parts
 }
 
-function rowsOf(columns: readonly Column[]): SilverRow[] {
+/** Columns as rows. */
+export function rowsOf(columns: readonly Column[]): SilverRow[] {
   const values = columns.map((column): [string, Cell[]] => [column.name, cellsOf(column)])
   const { length } = columns[0] ?? { length: 0 }
   return Array.from({ length }, (_, row) =>

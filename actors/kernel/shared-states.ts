@@ -32,7 +32,12 @@ export type SharedStatesOptions = Readonly<{
   bounds?: Partial<SharedBounds>
   /** Draws the claim's id, which no other process may draw. */
   random?: Random
+  /** Starts the threads beside the event loop; the simulation has its own, in virtual time. */
+  threads?: StateThreads
 }>
+
+/** What stands for a thread of each kind. */
+export type StateThreads = Readonly<{ shared: () => Worker; tables: () => Worker }>
 
 /** Saved keys that are handed to the worker together. */
 const KEYS_PER_MESSAGE = 1_000
@@ -50,12 +55,16 @@ export async function openSharedStates(options: SharedStatesOptions): Promise<Sh
   const bounds = { ...SHARED_BOUNDS, ...options.bounds }
   const startedMs = clock.monotonicMs()
   const held = await HeldHead.claim({ objects, clock, random, log, bounds })
-  const worker = new Worker(new URL('./shared-worker.ts', import.meta.url))
+  const { threads } = options
+  const worker = threads?.shared() ?? new Worker(new URL('./shared-worker.ts', import.meta.url))
   const thread: SharedThread = new StateThread(path, worker)
   try {
     await thread.ask({ ask: 'open', path })
     const { bytes } = await restoreSnapshot({ head: held.head, objects, thread })
-    const local = await SqliteStateStore.open({ path, log, scratch: true })
+    const local = await SqliteStateStore.open({
+      ...{ path, log, scratch: true },
+      ...(threads ? { thread: threads.tables } : {}),
+    })
     local.setFloor(held.head.through)
     const { epoch, through } = held.head
     const tookMs = Math.round(clock.monotonicMs() - startedMs)

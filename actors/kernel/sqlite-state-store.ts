@@ -56,9 +56,11 @@ export class SqliteStateStore implements StateStore {
     path: string
     log: Log
     scratch?: boolean
+    /** Starts its thread; the simulation has its own, in virtual time. */
+    thread?: () => Worker
   }): Promise<SqliteStateStore> {
     const { path, log, scratch = false } = options
-    const worker = new Worker(new URL('./state-worker.ts', import.meta.url))
+    const worker = options.thread?.() ?? new Worker(new URL('./state-worker.ts', import.meta.url))
     const thread: Thread = new StateThread(path, worker)
     try {
       const { count } = await thread.ask({ ask: 'open', path, scratch })
