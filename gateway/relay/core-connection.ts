@@ -246,7 +246,10 @@ export class CoreConnection implements Held {
   #refuse(reason: Refused['reason'], message: string, retryAfterMs: number): void {
     const { log, counters } = this.#around
     counters.refused.add()
-    log.warn({ edge: this.#hello?.edge, reason, detail: message }, 'an edge gateway is refused')
+    const said = { edge: this.#hello?.edge, reason, detail: message }
+    if (reason === 'not_ready' || reason === 'stopping')
+      log.debug(said, 'an edge gateway is to wait')
+    else log.warn(said, 'an edge gateway is refused')
     this.#say({ type: 'refused', reason, message, retry_after_ms: retryAfterMs })
     this.end(POLICY, reason)
   }

@@ -61,6 +61,8 @@ export class Forwarder {
   #streams: Streams | null = null
   #heardMs = 0
   #failures = 0
+  /** What the core said when it refused us last. */
+  #refusal = ''
   #cancelRetry = (): void => {}
   #cancelBeat = (): void => {}
   #onIdle: (() => void) | null = null
@@ -195,6 +197,7 @@ export class Forwarder {
     }
     this.#streams = { pings: streamOf('pings'), trips: streamOf('trips') }
     this.#failures = 0
+    this.#refusal = ''
     this.#connections.add()
     this.#set('forwarding', 'forwarding')
     log.info(
@@ -206,7 +209,11 @@ export class Forwarder {
 
   #refused({ reason, message, retry_after_ms: waitMs }: Refused): void {
     const { log, edge } = this.#options
-    log.error({ edge, reason, detail: message }, 'the core refuses this gateway')
+    const said = { edge, reason, detail: message }
+    // Of a core that starts or stops nobody has to hear; of all else once.
+    if (reason === 'not_ready' || reason === 'stopping') log.debug(said, 'the core is not ready')
+    else if (message !== this.#refusal) log.error(said, 'the core refuses this gateway')
+    this.#refusal = message
     this.#drop()
     this.#set('refused', message)
     this.#retryAfter(Math.max(waitMs, this.#limits.retryMsAtFirst))
