@@ -147,7 +147,7 @@ describe.skipIf(skipped(['kafka', 'redis', 's3', 'catalog'], process.env))('scal
     })
     expect(new Set(vehicles.map(({ sessionId }) => sessionId)).size).toBe(VEHICLES)
     const card = await (await fetch(`${web.url}/api/sessions/s-7`)).json()
-    expect(card).toMatchObject({ session_id: 's-7' })
+    expect(card).toMatchObject({ sessionId: 's-7', vehicleId: 'v-7' })
     expect((await fetch(`${web.url}/`, { headers: { accept: 'text/html' } })).status).toBe(200)
     // Each process says what is not its business.
     expect((await fetch(`${gateway.url}/`)).status).toBe(404)

@@ -38,7 +38,7 @@ export function kpiOf(parts: readonly FeedFigures[], nowMs: number): LiveKpi {
     silentSessions: sum((one) => one.silentSessions),
     completedToday: sum((one) => one.completedToday),
     pingsPerSecond: Math.round(sum((one) => one.pingsPerSecond)),
-    ackP95Ms: quantile((one) => one.ackCounts) ?? 0,
+    ackP95Ms: quantile((one) => one.ackCounts),
     queryableP95Ms: quantile((one) => one.queryableCounts),
     meanSpeedKmh: speedCount === 0 ? 0 : sum((one) => one.speedSumKmh) / speedCount,
     distanceKmToday: sum((one) => one.distanceKmToday),

@@ -77,8 +77,8 @@ export type LiveKpi = Readonly<{
   silentSessions: number
   completedToday: number
   pingsPerSecond: number
-  /** Acknowledged after the disk's sync, 95th percentile of the last seconds. */
-  ackP95Ms: number
+  /** Acknowledged after the disk's sync, 95th percentile of the last seconds; null where gateways are other processes. */
+  ackP95Ms: number | null
   /** Received to visible to a query, 95th percentile of the last seconds; null before the first. */
   queryableP95Ms: number | null
   meanSpeedKmh: number

@@ -8,7 +8,7 @@ import {
   type Setting,
 } from '../context.ts'
 import { retryAfter } from '../http-error.ts'
-import type { PartHealth } from '../ports.ts'
+import type { PartHealth, Process } from '../ports.ts'
 import { isoTime } from '../window-json.ts'
 
 const RETRY_READY_MS = 2_000
@@ -62,7 +62,7 @@ export function healthAnswer({ ports, options }: Setting, withDetails: boolean):
       ...{ status, service: options.service, timestamp: isoTime(ports.clock.nowMs()) },
       services: {
         // A Redis that is away leaves the process well: windows are served from here.
-        redis: health.redis ? copyOf(health.redis) : connection(health.windows ?? health.metrics),
+        ...redisOf(health),
         kafka: connection(health.kafka ?? health.tripsJournal ?? health.journal),
         api: 'running',
         response_time_ms: String(Math.round(ports.clock.monotonicMs() - startMs)),
@@ -71,6 +71,13 @@ export function healthAnswer({ ports, options }: Setting, withDetails: boolean):
     },
     { status: status === 'unhealthy' ? 503 : 200, headers: { 'cache-control': 'no-store' } },
   )
+}
+
+/** Left out where nobody serves windows: a gateway, a worker. */
+function redisOf({ redis, windows, metrics }: ReturnType<Process['health']>) {
+  if (redis) return { redis: copyOf(redis) }
+  const serving = windows ?? metrics
+  return serving ? { redis: connection(serving) } : {}
 }
 
 function copyOf({ status }: PartHealth): 'connected' | 'connection_failed' {

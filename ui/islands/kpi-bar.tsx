@@ -38,8 +38,8 @@ const TILES: readonly Tile[] = [
     short: 'Ack p95',
     tone: 'violet',
     unit: 'ms',
-    value: (now) => figure(now.ackP95Ms),
-    series: (at) => at.ackP95Ms,
+    value: (now) => (now.ackP95Ms === null ? '–' : figure(now.ackP95Ms)),
+    series: (at) => at.ackP95Ms ?? 0,
     note: (now) =>
       now.queryableP95Ms === null
         ? 'Synced to disk'

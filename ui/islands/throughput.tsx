@@ -20,11 +20,11 @@ export function Throughput() {
   const last = history[history.length - 1]
   const untilMs = last?.nowMs ?? 0
   const pingsMax = niceMax(Math.max(1, ...history.map((at) => at.pingsPerSecond)))
-  const ackMax = niceMax(Math.max(1, ...history.map((at) => at.ackP95Ms)))
+  const ackMax = niceMax(Math.max(1, ...history.map((at) => at.ackP95Ms ?? 0)))
   const x = (atMs: number): number => WIDTH - RIGHT - ((untilMs - atMs) / WINDOW_MS) * PLOT_WIDTH
   const shown = history.filter((at) => untilMs - at.nowMs <= WINDOW_MS)
   const pings = linePath(shown, x, (at) => at.pingsPerSecond / pingsMax)
-  const acks = linePath(shown, x, (at) => at.ackP95Ms / ackMax)
+  const acks = linePath(shown, x, (at) => (at.ackP95Ms ?? 0) / ackMax)
   const first = shown[0]
   const at = pointed.value === null ? last : nearest(shown, x, pointed.value)
   return (
@@ -35,7 +35,7 @@ export function Throughput() {
           {at ? count(at.pingsPerSecond) : '–'} pings/s
         </span>
         <span class="key" data-tone="violet">
-          {at ? figure(at.ackP95Ms) : '–'} ms p95
+          {figureOf(at?.ackP95Ms)} ms p95
         </span>
         <span class="chart-time">{at && pointed.value !== null ? clock(at.nowMs) : ''}</span>
       </figcaption>
@@ -122,4 +122,8 @@ function short(value: number): string {
   if (value >= 1_000_000) return `${+(value / 1_000_000).toFixed(1)}M`
   if (value >= 1_000) return `${+(value / 1_000).toFixed(1)}k`
   return `${+value.toFixed(1)}`
+}
+
+function figureOf(value: number | null | undefined): string {
+  return value === null || value === undefined ? '–' : figure(value)
 }
