@@ -345,7 +345,7 @@ describe('operations', () => {
     const clock = new VirtualClock(Date.parse('2025-09-01T11:40:00.5Z'))
     expect(await (await get('/health', { clock })).text()).toBe(
       '{"status":"healthy","service":"Orrery","timestamp":"2025-09-01T11:40:00.500+00:00",' +
-        '"services":{"redis":"disconnected","kafka":"connected","api":"running","response_time_ms":"0"},' +
+        '"services":{"kafka":"connected","api":"running","response_time_ms":"0"},' +
         '"parts":{"journal":{"status":"healthy","detail":"3 segments"}}}',
     )
     for (const [part, status] of [
