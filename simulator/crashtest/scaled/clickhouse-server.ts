@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type ServerPlan, statusOf } from '../../../actors/testing/server-process.ts'
@@ -16,15 +16,17 @@ export function clickHousePlan(
   const { env, dir, port, password } = options
   const data = join(dir, 'data')
   mkdirSync(data, { recursive: true })
+  // Not for the list of processes.
+  const passwordFile = join(dir, 'password')
+  writeFileSync(passwordFile, password, { mode: 0o600 })
   const program = join(import.meta.dir, 'clickhouse-program.ts')
   return {
     service: 'clickhouse',
-    command: [process.execPath, program, data, String(port)],
+    command: [process.execPath, program, data, String(port), passwordFile],
     env: {
       ...{ PATH: env.PATH ?? '', HOME: env.HOME ?? dir },
       // The engine's calls wait in the thread pool.
       UV_THREADPOOL_SIZE: '16',
-      CLICKHOUSE_PASSWORD: password,
     },
     cwd: dir,
     logFile: join(dir, 'log'),

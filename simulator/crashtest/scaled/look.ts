@@ -49,17 +49,15 @@ export async function look(options: LookOptions): Promise<ScaledVerdict> {
     ...{ env, clock: options.clock, withinMs: CAUGHT_UP_MS_MAX },
   })
   const live = await Promise.all(
-    cluster
-      .of('web')
-      .map(({ url }) =>
-        checkLiveFigures({
-          url,
-          key: cluster.key,
-          place,
-          database: DATABASE,
-          clock: options.clock,
-        }),
-      ),
+    cluster.of('web').map(({ url }) =>
+      checkLiveFigures({
+        url,
+        key: cluster.key,
+        place,
+        database: DATABASE,
+        clock: options.clock,
+      }),
+    ),
   )
   say('ending all processes in order')
   const uncleanStops = await cluster.stop()
