@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 
 import { lostAndDouble } from './scaled-case.ts'
+import { type Reading, strangersPercent, usedBetween } from './scaled-reading.ts'
 
 test('what is missing in one store is lost, what is there twice is double', () => {
   const sound = { silver: 10, silverUnique: 10, bronze: 10, bronzeUnique: 10 }
@@ -13,4 +14,26 @@ test('what is missing in one store is lost, what is there twice is double', () =
   expect(lostAndDouble(10, more)).toEqual({ lost: 0, double: 2 })
   const fewer = { ...sound, bronze: 8, bronzeUnique: null }
   expect(lostAndDouble(10, fewer)).toEqual({ lost: 2, double: 0 })
+})
+
+const reading = (
+  atMs: number,
+  cpuUs: Readonly<Record<string, number>>,
+  busyUs: number,
+): Reading => ({
+  ...{ atMs, cpuUs, rssMaxMb: {}, requests: { scripts: atMs / 10 } },
+  machine: { busyUs, idleUs: atMs * 2_000 - busyUs },
+})
+
+test('what nobody of the bench used is told as the use of others', () => {
+  const before = reading(1_000, { worker: 50_000, broker: 10_000 }, 1_000_000)
+  const after = reading(11_000, { worker: 4_050_000, broker: 1_010_000 }, 9_000_000)
+  const used = usedBetween(before, after)
+  expect(used).toMatchObject({
+    ...{ tookS: 10, cpuUs: { worker: 4_000_000, broker: 1_000_000 }, requests: { scripts: 1_000 } },
+    machineBusyPercent: 40,
+  })
+  // 8 s of two cores were busy: 5 s by the parts, 1 s by the load.
+  expect(strangersPercent(used, 1_000_000)).toBe(20)
+  expect(strangersPercent(used, 4_000_000)).toBe(0)
 })

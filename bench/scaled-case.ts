@@ -57,6 +57,8 @@ export type ScaledMeasured = Readonly<{
   busy: number
   /** CPU microseconds a ping of each part, with what it takes without load. */
   cpuUsPerPing: ByPart
+  /** The same without what each takes when nothing comes: what more pings cost. */
+  cpuUsPerPingAboveIdle: ByPart
   /** Thousandths of a core that each part takes without load. */
   idleMilliCores: ByPart
   rssMaxMb: ByPart
@@ -136,6 +138,10 @@ export async function measureScaled(
       ...mapped(used.cpuUs, perPing),
       [LOAD]: round(loadUs / Math.max(1, result.measuredPings)),
     },
+    cpuUsPerPingAboveIdle: mapped(used.cpuUs, (us, part) => {
+      const idleUs = ((idle.cpuUs[part] ?? 0) / idle.tookS) * used.tookS
+      return perPing(us - idleUs, part)
+    }),
     idleMilliCores: mapped(idle.cpuUs, (us) => round(us / idle.tookS / 1_000)),
     rssMaxMb: { ...last.rssMaxMb, [LOAD]: Math.round(watch.loadRssMb) },
     requestsPerMinute: {

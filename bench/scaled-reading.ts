@@ -29,7 +29,7 @@ const INSERTS = `SELECT sum(value) FROM system.events WHERE event = 'InsertQuery
 
 /** Reads every counter there is. */
 export async function read(rig: Rig): Promise<Reading> {
-  const [redis, inserts] = await Promise.all([rig.redisCommands(), rig.number(INSERTS)])
+  const [redis, inserts] = await Promise.all([rig.redisCalls(), rig.number(INSERTS)])
   const { user, system } = process.cpuUsage()
   const pids = [...rig.pids]
   return {
@@ -40,7 +40,8 @@ export async function read(rig: Rig): Promise<Reading> {
     },
     rssMaxMb: Object.fromEntries(pids.map(([name, pid]) => [name, Math.round(memoryMb(pid).most)])),
     requests: {
-      'Redis commands': redis,
+      'Redis scripts': redis.scripts,
+      'Redis commands, with those of scripts': redis.commands,
       'ClickHouse inserts': inserts,
       'S3 requests': rig.lines['S3 server'].total,
       'S3 kilobytes': Math.round(rig.lines['S3 server'].bytes / 1_000),

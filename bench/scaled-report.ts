@@ -58,18 +58,27 @@ export function scaledText({ cases, loadAverage }: ScaledResult): string {
     ),
     ...ROWS.map(([name, value]) => each(name, value)),
     '',
-    'CPU a ping, µs (idle, thousandths of a core; RSS at most, MB)',
+    'CPU a ping, µs; of it above what idling takes',
     ...parts.map((part) =>
       each(`  ${part}`, (one) => {
-        const [us, idle, mb] = [one.cpuUsPerPing, one.idleMilliCores, one.rssMaxMb].map(
-          (of) => of[part],
-        )
-        return us === undefined
-          ? ''
-          : `${us} (${idle ?? '-'}; ${mb === undefined ? '-' : number(mb)})`
+        const us = one.cpuUsPerPing[part]
+        const net = one.cpuUsPerPingAboveIdle[part]
+        return us === undefined ? '' : `${us}${net === undefined ? '' : `; ${net}`}`
       }),
     ),
-    each('  all but load and bench', (one) => String(totalUs(one))),
+    each(
+      '  all but load and bench',
+      (one) => `${ownSum(one.cpuUsPerPing)}; ${ownSum(one.cpuUsPerPingAboveIdle)}`,
+    ),
+    '',
+    'idle, thousandths of a core; memory (RSS) at most, MB',
+    ...parts.map((part) =>
+      each(`  ${part}`, ({ idleMilliCores, rssMaxMb }) =>
+        [idleMilliCores[part], rssMaxMb[part]]
+          .map((value) => (value === undefined ? '-' : number(value)))
+          .join('; '),
+      ),
+    ),
     '',
     'a minute, without load / under it',
     ...requests.map((kind) =>
@@ -90,10 +99,10 @@ export function scaledText({ cases, loadAverage }: ScaledResult): string {
   return lines.join('\n')
 }
 
-/** CPU microseconds a ping of everything that an installation consists of. */
-export function totalUs({ cpuUsPerPing }: ScaledMeasured): number {
-  const own = Object.entries(cpuUsPerPing).filter(([part]) => part !== 'load' && part !== 'bench')
-  return Math.round(own.reduce((sum, [, us]) => sum + us, 0) * 10) / 10
+/** Over everything that an installation consists of. */
+export function ownSum(values: Readonly<Record<string, number>>): number {
+  const own = Object.entries(values).filter(([part]) => part !== 'load' && part !== 'bench')
+  return Math.round(own.reduce((sum, [, value]) => sum + value, 0) * 10) / 10
 }
 
 function namesOf(all: readonly Readonly<Record<string, number>>[]): readonly string[] {

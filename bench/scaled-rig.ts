@@ -139,13 +139,17 @@ export class Rig {
     return answer.text
   }
 
-  /** Commands that Redis has run. */
-  async redisCommands(): Promise<number> {
+  /** What was asked of Redis: scripts that were run, and commands, those of the scripts among them. */
+  async redisCalls(): Promise<Readonly<{ scripts: number; commands: number }>> {
     const { port, password } = this.servers.redis
     const client = new Bun.RedisClient(`redis://:${password}@${HOST}:${port}`)
-    const info = String(await client.send('INFO', ['stats']))
+    const text = String(await client.send('INFO', ['commandstats']))
     client.close()
-    return Number(/total_commands_processed:(\d+)/.exec(info)?.[1] ?? Number.NaN)
+    const calls = [...text.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)].map(
+      ([, name = '', count]) => ({ isScript: /^eval(sha)?$/.test(name), count: Number(count) }),
+    )
+    const sum = (some: typeof calls): number => some.reduce((total, { count }) => total + count, 0)
+    return { scripts: sum(calls.filter(({ isScript }) => isScript)), commands: sum(calls) }
   }
 
   /** Throws with the last words of a part that ended by itself. */
