@@ -55,3 +55,25 @@ test('colour is only that: the words stay', () => {
   expect(coloured).toContain('\x1b[1m')
   expect(Bun.stripANSI(coloured)).toBe(plain)
 })
+
+test('a process of fewer roles shows what it has', () => {
+  const of = (environment: Readonly<Record<string, string>>): string => {
+    const outcome = readConfig(environment, { DATA_DIR: '/var/lib/orrery' })
+    if (!outcome.ok) throw new Error(outcome.message)
+    return summary(facts({ config: outcome.config }))
+  }
+  const stores = {
+    ...{ KAFKA_BOOTSTRAP_SERVERS: 'kafka:9092', CLICKHOUSE_HOST: 'clickhouse' },
+    ...{ ICEBERG_WAREHOUSE: 's3://lake/orrery', REDIS_URL: 'redis://redis' },
+  }
+  const worker = of({ ...stores, ROLES: 'worker' })
+  expect(worker).toContain('http://localhost:8000/health')
+  for (const part of ['Map', 'Vehicles', 'Password', 'Ingest key', 'curl'])
+    expect(worker).not.toContain(part)
+  const edge = of({
+    ...{ ROLES: 'gateway', UPSTREAM_URL: 'wss://core.example.org', UPSTREAM_KEY: 'k' },
+  })
+  expect(edge).toContain('wss://core.example.org')
+  expect(edge).toContain('curl')
+  expect(edge).not.toContain('Password')
+})

@@ -24,18 +24,28 @@ export function summary(facts: SummaryFacts): string {
   const anywhere = ANY_HOST.has(host)
   const local = anywhere ? 'localhost' : hostInUrl(host)
   const outside = anywhere ? facts.networkAddresses.map(hostInUrl) : []
-  const map = (name: string): string => accent(`http://${name}:${port}`)
+  const at = (name: string): string => accent(`http://${name}:${port}`)
   const once = dim('shown once, keep it')
+  const roles = new Set(config.roles.split(','))
+  const takes = roles.has('gateway')
+  const shows = roles.has('web')
 
-  const rows: [string, string][] = [['Map', map(local)]]
-  for (const name of outside) rows.push(['', `${map(name)}  ${dim(viewersNote(config))}`])
-  rows.push([
-    'Vehicles',
-    `ws://${outside[0] ?? local}:${port}/ws   POST http://${local}:${port}/ingest`,
-  ])
+  const rows: [string, string][] = []
+  if (shows) {
+    rows.push(['Map', at(local)])
+    for (const name of outside) rows.push(['', `${at(name)}  ${dim(viewersNote(config))}`])
+  } else rows.push(['Health', `${at(local)}/health`])
+  if (roles.size < 3) rows.push(['Roles', [...roles].join(', ')])
+  if (takes) {
+    const socket = `ws://${outside[0] ?? local}:${port}/ws`
+    rows.push(['Vehicles', `${socket}   POST http://${local}:${port}/ingest`])
+  }
+  if (config.upstreamUrl !== '') rows.push(['Upstream', config.upstreamUrl])
   rows.push(['Data', config.dataDir])
-  if (fresh.ingestKey !== null) rows.push(['Ingest key', `${bold(fresh.ingestKey)}  ${once}`])
-  if (fresh.adminPassword !== null) rows.push(['Password', `${bold(fresh.adminPassword)}  ${once}`])
+  if (takes && fresh.ingestKey !== null)
+    rows.push(['Ingest key', `${bold(fresh.ingestKey)}  ${once}`])
+  if (shows && fresh.adminPassword !== null)
+    rows.push(['Password', `${bold(fresh.adminPassword)}  ${once}`])
   if (facts.demo) rows.push(['Demo', 'a simulated fleet of 200 vehicles is under way'])
 
   const key = fresh.ingestKey ?? 'YOUR_INGEST_KEY'
@@ -45,9 +55,7 @@ export function summary(facts: SummaryFacts): string {
     '',
     ...rows.map(([label, value]) => `  ${dim(label.padEnd(10))}  ${value}`),
     '',
-    `  ${dim('Send a ping:')}`,
-    firstPing(`http://${local}:${port}`, key),
-    '',
+    ...(takes ? [`  ${dim('Send a ping:')}`, firstPing(`http://${local}:${port}`, key), ''] : []),
     `  ${dim('More vehicles: bun run simulate --help    SQL: bun run sql --help    Stop: Ctrl-C')}`,
     '',
     '',
