@@ -52,8 +52,8 @@ async function silverFigures({ place, database }: LiveFiguresOptions): Promise<F
   const [row] = await askClickHouse(
     place,
     `SELECT (SELECT count() FROM sessions_base) - (SELECT count() FROM session_events WHERE status = 'completed'),
-      (SELECT count() FROM session_events WHERE status = 'completed' AND toDate(timestamp) = today('UTC')),
-      (SELECT sum(distance_cm) / 100 FROM session_movements WHERE intDiv(event_time_us, 86400000000) = toUInt32(today('UTC')))`,
+      (SELECT count() FROM session_events WHERE status = 'completed' AND toDate(timestamp) = toDate(now('UTC'))),
+      (SELECT sum(distance_cm) / 100 FROM session_movements WHERE intDiv(event_time_us, 86400000000) = toUInt32(toDate(now('UTC'))))`,
     { database },
   )
   const at = (index: number): number => Math.round(Number(row?.[index]))

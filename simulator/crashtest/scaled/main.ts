@@ -94,8 +94,10 @@ async function run(
   await load.connected()
   const movement =
     options.scenario === 'movement' ? await move({ cluster, clock, workers, say: tell }) : null
-  if (movement) books.failures.push(...movement.failures)
-  else
+  if (movement) {
+    tell(describeMovement(movement))
+    books.failures.push(...movement.failures)
+  } else
     await harm({ kills: options.kills, endS: (options.minutes ?? Infinity) * 60 }, faults, load, {
       books,
       tookS,
