@@ -87,6 +87,8 @@ export async function openPartitionStream<State, Message, Arrival, Page>(
     for (const end of ['', '-wal', '-shm']) await rm(`${path}${end}`, { force: true })
   }
   try {
+    // Its owner before may have read on until our claim.
+    await journal.refresh()
     const beginning = await beginningOf(states, journal)
     const shape = options.shapeOf(states.epoch)
     const { partition } = journal

@@ -21,6 +21,7 @@ import {
   type ProducerSource,
   TOO_LARGE,
 } from './producer.ts'
+import type { Marks } from './reading.ts'
 import { STAMP_HEADER } from './stamp.ts'
 
 export type Compression = 'none' | 'gzip' | 'zstd'
@@ -39,9 +40,6 @@ export type KafkaOptions = Readonly<{
   /** Tries before a producer is given up for a new one, 1 at least; default 12, which is about eight seconds. */
   producerRetries?: number
 }>
-
-/** Oldest and next offset of a partition, as Kafka counts. */
-export type Marks = Readonly<{ low: number; high: number }>
 
 type Library = typeof import('kafkajs')
 

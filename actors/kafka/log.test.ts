@@ -33,10 +33,12 @@ class Bench {
   readonly failures: OrreryError[] = []
   isFull = false
   low: number
+  high: number
   readonly log: KafkaLog
 
   constructor(low: number, high: number) {
     this.low = low
+    this.high = high
     this.log = new KafkaLog({
       topic: 'sessions',
       kafkaPartition: 0,
@@ -47,7 +49,7 @@ class Bench {
         seek: (to) => void this.calls.push(`seek ${to}`),
         pause: () => void this.calls.push('pause'),
         resume: () => void this.calls.push('resume'),
-        low: async () => this.low,
+        marks: async () => ({ low: this.low, high: this.high }),
       },
       clock: this.clock,
       failed: (error) => void this.failures.push(error),
@@ -215,6 +217,19 @@ describe('a log never jumps', () => {
     const note = before.log.note()
     expect(codeOf(() => new Bench(0, 10).start(0, note))).toBe('none')
     expect(codeOf(() => new Bench(0, 9).start(0, note))).toBe('journal_behind')
+  })
+
+  test('what its owner before has read meanwhile is no lost end, once the log was looked at again', async () => {
+    const owner = new Bench(0, 10).start('beginning')
+    await owner.deliver([record(30)])
+    const note = owner.log.note()
+    const bench = new Bench(0, 10)
+    bench.high = 31
+    await bench.log.refresh()
+    bench.start(offsetOf(31), note)
+    await bench.deliver([record(31, 30), record(32, 31)])
+    expect(bench.taken).toEqual(['32 r31'])
+    expect(bench.failures).toEqual([])
   })
 
   test('what is let go while it waits to be read is a failure, and a gap that compaction made is none', async () => {

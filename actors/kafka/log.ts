@@ -3,7 +3,7 @@ import { assert, messageOf, OrreryError } from '../kernel/errors.ts'
 import type { JournalEntry, JournalRecord } from '../kernel/journal.ts'
 import { foreignEntry } from './foreign.ts'
 import { KAFKA_OFFSET_MAX, kafkaOffsetOf, offsetOf } from './places.ts'
-import type { Ending, Fetching, IncomingBatch, IncomingRecord, Reading } from './reading.ts'
+import type { Ending, Fetching, IncomingBatch, IncomingRecord, Marks, Reading } from './reading.ts'
 import { Repeats } from './repeats.ts'
 import { parseStamp, type SenderStamp, STAMP_HEADER } from './stamp.ts'
 
@@ -17,7 +17,7 @@ export type KafkaLogOptions = Readonly<{
   partition: number
   /** What a record without a stamp holds. */
   kind: 'pings' | 'trips'
-  marks: Readonly<{ low: number; high: number }>
+  marks: Marks
   fetching: Fetching
   clock: Clock
   /** Called once, when nothing more can be read of it: a person has to look. */
@@ -102,6 +102,15 @@ export class KafkaLog {
   /** Resolves when everything has been handed on that was there when the partition was assigned; never once it ended. */
   get caughtUp(): Promise<void> {
     return this.#caughtUp.promise
+  }
+
+  /**
+   * Looks again how far the log goes. To be called once the partition's states are claimed: whoever had them until then
+   * may have read on since the partition was assigned to us, and `start` must not take that for a log that lost its end.
+   */
+  async refresh(): Promise<void> {
+    const marks = await this.#options.fetching.marks()
+    if (marks) this.#high = Math.max(this.#high, marks.high)
   }
 
   /** Begins to read. Throws when the log does not hold what is needed: it never jumps (SPEC.md L1). */
@@ -206,7 +215,8 @@ export class KafkaLog {
   /** The Kafka offset to begin with. */
   #checked(from: number | 'beginning'): number {
     const { topic, kafkaPartition, marks } = this.#options
-    const { low, high } = marks
+    const { low } = marks
+    const high = this.#high
     const where = `partition ${kafkaPartition} of topic ${topic}`
     if (this.#repeats.through >= high) throw this.#lostItsEnd(this.#repeats.through + 1)
     if (from === 'beginning') return low
@@ -230,10 +240,10 @@ export class KafkaLog {
   /** Offsets are left out: by compaction or a transaction, which is well, or because they are gone. */
   async #checkGap(): Promise<void> {
     const position = this.#position
-    const low = await this.#options.fetching.low()
-    if (low <= position) return
+    const marks = await this.#options.fetching.marks()
+    if (!marks || marks.low <= position) return
     const { topic, kafkaPartition } = this.#options
-    const message = `partition ${kafkaPartition} of topic ${topic} begins at Kafka offset ${low} now, but was read up to ${position} only: the topic's retention is shorter than this worker's backlog. Lengthen it`
+    const message = `partition ${kafkaPartition} of topic ${topic} begins at Kafka offset ${marks.low} now, but was read up to ${position} only: the topic's retention is shorter than this worker's backlog. Lengthen it`
     throw new OrreryError('journal_trimmed', message)
   }
 

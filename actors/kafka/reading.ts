@@ -17,13 +17,16 @@ export type IncomingBatch = Readonly<{
   high: number
 }>
 
+/** Oldest and next offset of a partition, as Kafka counts. */
+export type Marks = Readonly<{ low: number; high: number }>
+
 /** What a log asks of who fetches. */
 export interface Fetching {
   seek(kafkaOffset: number): void
   pause(): void
   resume(): void
-  /** The oldest Kafka offset that can be read. */
-  low(): Promise<number>
+  /** What the partition holds now; null when it is not wanted any more. */
+  marks(): Promise<Marks | null>
 }
 
 /** Where reading begins, and who takes what is read. */

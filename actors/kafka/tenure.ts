@@ -3,10 +3,9 @@ import type { Consumer } from 'kafkajs'
 import type { Clock } from '../kernel/clock.ts'
 import { messageOf, OrreryError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/telemetry.ts'
-import type { Marks } from './client.ts'
 import { KafkaLog } from './log.ts'
 import { Pause } from './pause.ts'
-import type { Ending, Fetching } from './reading.ts'
+import type { Ending, Fetching, Marks } from './reading.ts'
 
 export type TenureOptions = Readonly<{
   subscription: Readonly<{ topic: string; kind: 'pings' | 'trips'; partitionFirst: number }>
@@ -89,7 +88,7 @@ export class Tenure implements Fetching {
 
   async #open(): Promise<void> {
     const { subscription, clock, assigned, fatal } = this.#options
-    const marks = await this.#marks()
+    const marks = await this.marks()
     if (!marks || this.#ending) return
     const log = new KafkaLog({
       topic: this.topic,
@@ -106,7 +105,7 @@ export class Tenure implements Fetching {
   }
 
   /** Asked until it is answered: a broker that is away now comes back. Null when it is not wanted any more. */
-  async #marks(): Promise<Marks | null> {
+  async marks(): Promise<Marks | null> {
     const { marks, log } = this.#options
     for (let pauseMs = PAUSE_MS_AT_FIRST; !this.#ending; pauseMs *= 2) {
       try {
@@ -118,10 +117,6 @@ export class Tenure implements Fetching {
       await this.#pause.wait(Math.min(pauseMs, PAUSE_MS_MAX))
     }
     return null
-  }
-
-  async low(): Promise<number> {
-    return (await this.#marks())?.low ?? 0
   }
 
   seek(kafkaOffset: number): void {
