@@ -140,7 +140,7 @@ export const MUTATIONS: readonly Mutation[] = [
 ]
 
 /** The same port with some of its members replaced. */
-function around<T extends object>(port: T, members: Partial<T>): T {
+export function around<T extends object>(port: T, members: Partial<T>): T {
   return new Proxy(port, {
     get(target, name) {
       const replaced: unknown = Reflect.get(members, name)
@@ -178,7 +178,7 @@ function tellsEarly<Row>(sink: Sink<Row>): Sink<Row> {
 }
 
 /** The table seems to hold what it held after the last commit that was answered. */
-function forgetsOffsets(catalog: Catalog): Catalog {
+export function forgetsOffsets(catalog: Catalog): Catalog {
   let answered: string | undefined
   const old = (table: Awaited<ReturnType<Catalog['load']>>) => {
     if (!table) return table
@@ -229,7 +229,7 @@ function savesNothing(store: StateStore): StateStore {
 }
 
 /** Seeds in the order in which a test tries them for a mutation. */
-export function* seedsFor({ foundBy }: Mutation, seedsMax: number): Iterable<number> {
+export function* seedsFor({ foundBy }: Pick<Mutation, 'foundBy'>, seedsMax: number): Iterable<number> {
   if (foundBy !== undefined) yield foundBy
   for (let seed = 1; seed <= seedsMax; seed++) yield seed
 }

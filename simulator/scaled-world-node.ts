@@ -116,7 +116,8 @@ export class Net {
   async call<T>(node: Node, request: Request<T>): Promise<T> {
     if (node.dead) return never()
     const { port, name, effect, failure } = request
-    const fault = this.#draw(port)
+    const drawn = this.#draw(port)
+    const fault = drawn === 'part' && !request.part ? 'fail' : drawn
     if (fault) this.chronicle.note(`${name.split(' ')[0]} ${fault}`, node.name)
     if (fault === 'late') this.#later(effect)
     await this.pause(this.#delayMs(port))

@@ -1,3 +1,5 @@
+import type { KafkaLog } from '../actors/kafka/log.ts'
+import { kafkaOffsetOf } from '../actors/kafka/places.ts'
 import { seededRandom, type VirtualClock } from '../actors/kernel/clock.ts'
 import { OrreryError } from '../actors/kernel/errors.ts'
 import { MemorySnapshotObjects } from '../actors/kernel/memory-snapshot-objects.ts'
@@ -32,8 +34,10 @@ export class Servers {
   /** Snapshots of each partition. */
   readonly objects: readonly MemorySnapshotObjects[]
   readonly scratch = new Scratch()
-  /** Of each partition the lowest offset that its newest owner still needs. */
-  readonly needed = new Map<number, number>()
+  /** Of each partition the lowest offset that its newest owner has said to need. */
+  readonly #needed = new Map<number, number>()
+  /** Who reads a partition, or stands still on the way to it, and from where on. */
+  readonly #holds = new Set<Readonly<{ node: Node; journal: KafkaLog; from: number }>>()
 
   constructor(plan: ScaledPlan, net: Net, clock: VirtualClock) {
     const { partitions, statementMsMax } = plan
@@ -46,6 +50,29 @@ export class Servers {
     this.silver = new SilverServer(net, statementMsMax)
     this.bronze = new MemoryStorage(clock)
     this.objects = Array.from({ length: partitions }, () => new MemorySnapshotObjects())
+  }
+
+  /** Any start from now on begins at this offset or behind it. */
+  need(partition: number, offset: number): void {
+    this.#needed.set(partition, Math.max(offset, this.#needed.get(partition) ?? 0))
+  }
+
+  /** A tenure has begun: a topic keeps its records for longer than any worker stands still. The result ends it. */
+  hold(node: Node, journal: KafkaLog): () => void {
+    const from = kafkaOffsetOf(this.#needed.get(journal.partition) ?? 0)
+    const held = { node, journal, from }
+    this.#holds.add(held)
+    return () => void this.#holds.delete(held)
+  }
+
+  /** Lets go of what nobody needs any more. */
+  trim(): void {
+    for (const held of this.#holds) if (held.node.dead) this.#holds.delete(held)
+    for (const [partition, offset] of this.#needed) {
+      const readers = [...this.#holds].filter(({ journal }) => journal.partition === partition)
+      const read = readers.map(({ journal, from }) => Math.max(journal.position, from))
+      this.broker.at(partition).trim(Math.min(kafkaOffsetOf(offset), ...read))
+    }
   }
 }
 

@@ -48,19 +48,24 @@ export async function openStream(options: StreamOptions): Promise<Stream> {
   const { scratch, plan } = servers
   const path = scratch.path()
   const random = seededRandom(plan.seed * 43 + number)
-  const states = seams.states(
-    await openSharedStates({
-      ...{ path, log, clock, random },
-      objects: seams.objects(nodeObjects(servers, node, journal.partition)),
-      threads: nodeThreads(node, path),
-      bounds: { triesMax: 6, partBytes: 2_000 },
-    }),
-  )
+  // Before the claim: what the snapshot names must not go while it is brought here.
+  const leave = servers.hold(node, journal)
+  const open = openSharedStates({
+    ...{ path, log, clock, random },
+    objects: seams.objects(nodeObjects(servers, node, journal.partition)),
+    threads: nodeThreads(node, path),
+    bounds: { triesMax: 6, partBytes: 2_000 },
+  })
+  open.catch(leave)
+  const states = seams.states(await open)
   const closeStates = async (): Promise<void> => {
+    leave()
     await states.close().catch(() => {})
     scratch.remove(path)
   }
   try {
+    // Its owner before may have read on until our claim.
+    await journal.refresh()
     const beginning = readBeginning(states) ?? (await beginStates(states, journal))
     const noted = notesOf(readNote(states))
     return await join(options, { states, beginning, noted, closeStates })
@@ -91,7 +96,12 @@ async function join(options: StreamOptions, opened: Opened): Promise<Stream> {
   const { limits } = base
   const { clock } = node
   const telemetry = new Telemetry()
-  const sinks = makeSinks(options, states, telemetry)
+  const refused = Promise.withResolvers<void>()
+  const fenced = (message: string): void => {
+    refused.resolve()
+    options.fenced(message)
+  }
+  const sinks = makeSinks({ ...options, fenced }, states, telemetry)
   const all = [sinks.bronze, sinks.silver, sinks.metrics] as const
   try {
     const [received, ...derived] = [
@@ -146,7 +156,7 @@ async function join(options: StreamOptions, opened: Opened): Promise<Stream> {
       handledThrough: () => partition.handledThrough,
       acknowledged: wait,
     })
-    const upkeep = new Upkeep(options, { states, sinks, checkpoint, partition })
+    const upkeep = new Upkeep({ ...options, fenced }, { states, sinks, checkpoint, partition })
     const take = (records: readonly JournalRecord[]): void => {
       for (const record of records) {
         const skipActors = record.offset + record.count - 1 <= plan.checkpoint
@@ -181,11 +191,15 @@ async function join(options: StreamOptions, opened: Opened): Promise<Stream> {
           await settleWithin(clock, Math.max(0, endMs - clock.monotonicMs()), done)
           if (!isDone) unflushed.push(name)
         }
-        await step('actors', () => partition.idle())
-        await step('sweep', () => sweep.stop())
-        await Promise.all(all.map((sink) => step(sink.name, () => sink.flush())))
-        if (unflushed.length === 0) await step('snapshot', () => upkeep.finish())
-        else upkeep.halt()
+        const flushed = async (): Promise<void> => {
+          await step('actors', () => partition.idle())
+          await step('sweep', () => sweep.stop())
+          await Promise.all(all.map((sink) => step(sink.name, () => sink.flush())))
+          if (unflushed.length === 0) await step('snapshot', () => upkeep.finish())
+        }
+        // Once the next owner has claimed the partition, it replays what is not stored.
+        await Promise.race([flushed(), refused.promise])
+        upkeep.halt()
         await close()
         return unflushed
       },

@@ -148,10 +148,8 @@ export class Upkeep {
     const { last } = checkpoint
     await states.publish(seams.bound(this.#standing.acknowledged, this.#standing))
     const needed = Math.min(last, sinks.bronze.acknowledged) + 1
-    const trimmed = seams.trim(needed, this.#standing)
-    journal.trim(trimmed)
-    const before = servers.needed.get(journal.partition) ?? 0
-    servers.needed.set(journal.partition, Math.max(before, trimmed))
+    journal.trim(seams.trim(needed, this.#standing))
+    servers.need(journal.partition, needed)
   }
 
   get #standing(): Standing {

@@ -1,4 +1,3 @@
-import { kafkaOffsetOf } from '../actors/kafka/places.ts'
 import { type Random, seededRandom, VirtualClock } from '../actors/kernel/clock.ts'
 import { checkScaledRun } from './scaled-world-check.ts'
 import { SimGateway } from './scaled-world-gateway.ts'
@@ -203,9 +202,7 @@ class ScaledWorld {
     const { retentionMs } = this.#plan
     if (retentionMs === 0) return
     this.#clock.after(retentionMs, () => {
-      for (const [partition, offset] of this.#servers.needed) {
-        this.#servers.broker.at(partition).trim(kafkaOffsetOf(offset))
-      }
+      this.#servers.trim()
       this.#retain()
     })
   }
