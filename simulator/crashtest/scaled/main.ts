@@ -116,9 +116,7 @@ async function run(
     throw cause
   })
   const outcome: ScaledOutcome = { options, tookS: tookS(), books, sums, verdict }
-  const text = [...(movement ? [describeMovement(movement)] : []), describeScaled(outcome)].join(
-    '\n',
-  )
+  const text = describeScaled(outcome)
   writeFileSync(join(root, 'report.txt'), `${text}\n`)
   process.stdout.write(`${text}\n`)
   writeJson(jsonFile, { ...scaledJson(outcome), ...(movement && { movement }) })

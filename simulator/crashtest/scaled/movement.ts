@@ -19,7 +19,7 @@ export type MovementOptions = Readonly<{
   say: (text: string) => void
 }>
 
-/** How one partition went from a worker to another: from the event to its next row in silver. */
+/** How long one partition was without a new row in silver on its way from a worker to another: from the kill, or from the last row. */
 export type Move = Readonly<{ partition: number; movedMs: number }>
 
 /** What became of the partitions when a worker was killed and when one joined. */
@@ -55,15 +55,19 @@ export async function move({ cluster, clock, workers, say }: MovementOptions): P
   await watcher.stop()
   const { samples } = watcher
   const endMs = clock.monotonicMs()
-  const moves = (partitions: readonly number[], fromMs: number, toMs: number): readonly Move[] =>
-    partitions.map((partition) => {
-      const { overMs } = longestStandstill(samples.get(partition) ?? [], { fromMs, toMs })
-      return { partition, movedMs: Math.round(overMs) }
-    })
+  const standstill = (partition: number, fromMs: number, toMs: number) =>
+    longestStandstill(samples.get(partition) ?? [], { fromMs, toMs })
   const staying = (moved: readonly number[]) =>
     [...samples].flatMap(([partition, own]) => (moved.includes(partition) ? [] : [own]))
-  const killedMoves = moves(lost, killedMs, joinedMs)
-  const joinedMoves = moves(gained, joinedMs, endMs)
+  const killedMoves = lost.map((partition): Move => {
+    const { overMs } = standstill(partition, killedMs, joinedMs)
+    return { partition, movedMs: Math.round(overMs) }
+  })
+  // Until it gives it up, the one who has it goes on.
+  const joinedMoves = gained.map((partition): Move => {
+    const { lengthMs } = standstill(partition, joinedMs, endMs)
+    return { partition, movedMs: Math.round(lengthMs) }
+  })
   const offsets = [...samples.values()].flatMap((own) => {
     const [first, last] = [own[0], own.at(-1)]
     // Kafka's offsets are told times 1,024.
@@ -99,7 +103,7 @@ export function describeMovement(movement: Movement): string {
     `movement of partitions (${Math.round(storedPerS).toLocaleString('en-US')} pings/s into silver)`,
     'a worker was killed, from the kill to the next row',
     ...killed.map(row),
-    'a worker joined, from its start to the next row behind the longest standstill',
+    'a worker joined, longest time without a new row',
     ...joined.map(row),
     'received to seen in silver, p99, partitions that stayed',
     `  before ${ms(stayedP99Ms.before)}, after the kill ${ms(stayedP99Ms.killed)}, after the joining ${ms(stayedP99Ms.joined)}`,

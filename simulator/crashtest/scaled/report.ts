@@ -85,7 +85,8 @@ export function describeScaled(outcome: ScaledOutcome): string {
   })
   const all = [...books.faults.values()]
   const { clients, bronze, silver } = verdict.pings.hashes
-  const equal = bronze === silver && clients === bronze
+  // What was taken without an answer is in the stores and in no client's record.
+  const equal = bronze === silver && (clients === bronze || verdict.pings.unanswered > 0)
   return [
     `faults (seed ${options.seed}, ${tookS.toFixed(0)} s, ${options.workers} workers, ${options.gateways} gateways` +
       `${options.edge ? ', an edge' : ''}, ${options.partitions} partitions, ${options.record} records, ${whole(options.rate)} pings/s)`,
