@@ -19,3 +19,12 @@ export function silverLimits(config: Config): BatchLimits {
   const ageMsMax = clickhouseBatchAgeMs === 0 ? chosenMs : clickhouseBatchAgeMs
   return { ...CLICKHOUSE_LIMITS, rowsMax, ageMsMax }
 }
+
+/** A partition that moves is shown again only when the new worker has replayed what came since the last snapshot. */
+const SNAPSHOT_MS = { embedded: 30_000, kafka: 10_000 }
+
+/** How often changed actors are saved, as configured. */
+export function snapshotEveryMs({ snapshotIntervalMs, kafkaBootstrapServers }: Config): number {
+  if (snapshotIntervalMs > 0) return snapshotIntervalMs
+  return kafkaBootstrapServers === '' ? SNAPSHOT_MS.embedded : SNAPSHOT_MS.kafka
+}

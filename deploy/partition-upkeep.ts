@@ -3,6 +3,7 @@ import type { Clock } from '../actors/kernel/clock.ts'
 import { messageOf, OrreryError } from '../actors/kernel/errors.ts'
 import type { SharedStateStore } from '../actors/kernel/snapshots.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
+import { snapshotEveryMs } from './batches.ts'
 import type { Config } from './settings.ts'
 
 type Acknowledging = Readonly<{ acknowledged: number }>
@@ -32,7 +33,7 @@ export class PartitionUpkeep {
 
   start(): void {
     const { clock, config } = this.#options
-    this.#cancel = clock.after(config.snapshotIntervalMs, () => {
+    this.#cancel = clock.after(snapshotEveryMs(config), () => {
       this.#round = this.#take().finally(() => {
         if (!this.#isHalted) this.start()
       })

@@ -6,7 +6,7 @@ import type { PartHealth } from '../gateway/ports.ts'
 import type { ClickHouseServer } from '../sinks/clickhouse/server-engine.ts'
 import type { S3Access } from '../sinks/iceberg/s3-access.ts'
 import { SharedIcebergSinks } from '../sinks/iceberg/shared-sink.ts'
-import { S3SnapshotObjects } from '../sinks/snapshots/s3.ts'
+import { S3Snapshots } from '../sinks/snapshots/s3.ts'
 import { bronzeLimits } from './batches.ts'
 import type { KafkaJournal } from './kafka-journal.ts'
 import { outletsOf } from './outlets.ts'
@@ -31,6 +31,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
   const { config, adapters, choice, journal, log, telemetry, parts, signal } = options
   const { bronze, snapshots } = adapters
   if (bronze.kind !== 's3' || snapshots.kind !== 's3') throw new TypeError('a worker needs S3')
+  const bucket = new S3Snapshots({ access: snapshots.access, clock: systemClock })
   const outlets = outletsOf({ url: config.redisUrl, log, telemetry })
   const lakeOptions = { warehouse: bronze, clock: systemClock, log, limits: bronzeLimits(config) }
   const lake = {
@@ -44,11 +45,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
     bronze: lake,
     installation: options.installation,
     objectsOf: ({ topic, kafkaPartition }: KafkaLog) =>
-      new S3SnapshotObjects({
-        access: snapshots.access,
-        clock: systemClock,
-        location: `${snapshots.location}${topic}/${kafkaPartition}/`,
-      }),
+      bucket.at(`${snapshots.location}${topic}/${kafkaPartition}/`),
   }
   const worker = new Worker({
     client: journal.client,
@@ -62,7 +59,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
     fatal,
   })
   await clearScratch(config)
-  await findSnapshots(options, snapshots)
+  await findSnapshots(options, bucket, snapshots)
   const where = choice.brokers.join(',')
   await patiently('kafka', () => worker.start(), {
     ...{ clock: systemClock, random: Math.random, log, signal, parts, where },
@@ -86,12 +83,13 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
 /** Waits until the bucket of the snapshots answers: without it no partition can be opened. */
 async function findSnapshots(
   { log, parts, signal }: ScaledWorkerOptions,
+  bucket: S3Snapshots,
   { access, location }: Readonly<{ access: S3Access; location: string }>,
 ): Promise<void> {
   const where = access.endpoint === undefined ? location : new URL(access.endpoint).host
   parts.needed('s3', where)
   const clock = systemClock
-  const objects = new S3SnapshotObjects({ access, location, clock })
+  const objects = bucket.at(location)
   await patiently('s3', () => objects.get('none'), {
     ...{ clock, random: Math.random, log, signal, parts, where },
     check:

@@ -98,7 +98,8 @@ export async function openCore<State, Message, Arrival, Page>(
   const [bronze, silver] = [actorOf(sinks.bronze), actorOf(sinks.silver)]
   const metrics = actorOf(sinks.metrics)
   try {
-    const [received, ...derived] = [await bronze.open(), await silver.open(), await metrics.open()]
+    const opening = [bronze.open(), silver.open(), metrics.open()] as const
+    const [received, ...derived] = await Promise.all(opening)
     const acknowledged = {
       received: Math.max(nothing, received),
       derived: Math.max(nothing, Math.min(...derived)),

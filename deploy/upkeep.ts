@@ -4,6 +4,7 @@ import { messageOf } from '../actors/kernel/errors.ts'
 import type { Journal } from '../actors/kernel/journal.ts'
 import type { StateStore } from '../actors/kernel/state-store.ts'
 import type { Log } from '../actors/kernel/telemetry.ts'
+import { snapshotEveryMs } from './batches.ts'
 import type { Config } from './settings.ts'
 
 type Acknowledging = Readonly<{ acknowledged: number }>
@@ -36,7 +37,7 @@ export class Upkeep {
 
   start(): void {
     const { clock, config, log } = this.#options
-    this.#cancel = clock.after(config.snapshotIntervalMs, () => {
+    this.#cancel = clock.after(snapshotEveryMs(config), () => {
       this.#round()
         .catch((cause: unknown) =>
           log.warn({ error: messageOf(cause) }, 'checkpoint failed, tried again'),

@@ -14,7 +14,7 @@ import { skipped } from '../../actors/testing/services.ts'
 import { FakeS3, refused } from '../iceberg/s3-testing.ts'
 import { describeSnapshotObjects } from './conformance.ts'
 import { FolderSnapshotObjects } from './folder.ts'
-import { S3SnapshotObjects } from './s3.ts'
+import { S3Snapshots } from './s3.ts'
 
 const { env } = process
 const root = mkdtempSync(join(tmpdir(), 'orrery-snapshots-'))
@@ -66,7 +66,7 @@ describe.skipIf(skipped(['s3'], env))('on a real server', () => {
     const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey }
     const access = { endpoint: url, region, credentials }
     const location = `s3://${bucket}/snapshots/sessions/${places++}/`
-    return () => new S3SnapshotObjects({ access, location, clock: systemClock })
+    return () => new S3Snapshots({ access, clock: systemClock }).at(location)
   }
   describeSnapshotObjects('of S3', onS3)
   test('a partition is handed over', async () => handedOver(await onS3()), 60_000)
@@ -74,13 +74,12 @@ describe.skipIf(skipped(['s3'], env))('on a real server', () => {
 
 describe('over a small S3 with faults', () => {
   const over = (s3: FakeS3) =>
-    new S3SnapshotObjects({
+    new S3Snapshots({
       access: s3.access,
-      location: 's3://lake/p/0',
       clock: systemClock,
       random: seededRandom(1),
       bounds: { timeoutMs: 200, triesMax: 2, backoff: { firstMs: 1, longestMs: 5 } },
-    })
+    }).at('s3://lake/p/0')
 
   test('a request that was held up until its number is free again is not taken for a win', async () => {
     using s3 = new FakeS3()
@@ -135,7 +134,7 @@ describe('over a small S3 with faults', () => {
   test('a location that is none of S3 is said so', () => {
     const make = () => {
       const access = {}
-      return new S3SnapshotObjects({ access, location: 'file:///x', clock: systemClock })
+      return new S3Snapshots({ access, clock: systemClock }).at('file:///x')
     }
     expect(make).toThrow('s3://bucket/path')
   })
