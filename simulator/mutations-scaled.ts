@@ -1,6 +1,7 @@
 import type { Producer, ProducerSource } from '../actors/kafka/producer.ts'
 import type { SharedStateStore, SnapshotObjects } from '../actors/kernel/snapshots.ts'
 import type { ClickHouse, SharedStore } from '../sinks/clickhouse/engine.ts'
+import type { Catalog } from '../sinks/iceberg/catalog.ts'
 import { around, forgetsOffsets } from './mutations.ts'
 import type { ScaledSeams } from './scaled-world-seams.ts'
 
@@ -36,6 +37,10 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
     plant: () => ({ trim: (_, { handled }) => handled + 1 }),
   },
   {
+    name: 'kafka: how far the log goes is not asked again after a claim',
+    plant: () => ({ refresh: () => () => Promise.resolve() }),
+  },
+  {
     name: 'silver: no look at the claims',
     plant: () => ({ engine: withoutGuard }),
   },
@@ -48,16 +53,16 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
     plant: () => ({ catalog: forgetsOffsets }),
   },
   {
+    name: 'bronze: a commit that lost is made upon whatever is there',
+    plant: () => ({ catalog: commitsBlindly }),
+  },
+  {
     name: 'snapshots: the head is replaced whatever is there',
     plant: () => ({ objects: swapsBlindly }),
   },
   {
     name: 'snapshots: published newer than the stores are',
     plant: () => ({ bound: (_, { handled }) => handled }),
-  },
-  {
-    name: 'snapshots: states newer than the stores are kept',
-    plant: () => ({ states: (states) => around<SharedStateStore>(states, withoutRewind) }),
   },
   {
     name: 'snapshots: said to be there when they are not',
@@ -78,7 +83,6 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
 ]
 
-const withoutRewind: Partial<SharedStateStore> = { rewind: () => Promise.resolve() }
 const publishesNothing: Partial<SharedStateStore> = { publish: () => Promise.resolve() }
 
 function withSend(
@@ -150,6 +154,17 @@ function withoutSettling(engine: ClickHouse): ClickHouse {
   if (!shared) return engine
   return around<ClickHouse>(engine, {
     shared: around<SharedStore>(shared, { settle: () => Promise.resolve() }),
+  })
+}
+
+function commitsBlindly(catalog: Catalog): Catalog {
+  return around<Catalog>(catalog, {
+    async commit(base, change) {
+      const outcome = await catalog.commit(base, change)
+      if (outcome.state === 'committed') return outcome
+      const now = await catalog.load(null)
+      return now ? catalog.commit(now, { ...change, requirements: [] }) : outcome
+    },
   })
 }
 

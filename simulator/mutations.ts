@@ -229,7 +229,10 @@ function savesNothing(store: StateStore): StateStore {
 }
 
 /** Seeds in the order in which a test tries them for a mutation. */
-export function* seedsFor({ foundBy }: Pick<Mutation, 'foundBy'>, seedsMax: number): Iterable<number> {
+export function* seedsFor(
+  { foundBy }: Pick<Mutation, 'foundBy'>,
+  seedsMax: number,
+): Iterable<number> {
   if (foundBy !== undefined) yield foundBy
   for (let seed = 1; seed <= seedsMax; seed++) yield seed
 }

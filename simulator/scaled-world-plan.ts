@@ -63,7 +63,7 @@ export function drawScaledPlan(seed: number, minutes: number): ScaledPlan {
     catalog: random() < 0.5 ? 'rest' : 'folder',
     rates: Object.fromEntries(rates) as ScaledPlan['rates'],
     lateMsMax: random() < 0.5 ? 3_000 : 40_000,
-    statementMsMax: random() < 0.5 ? 50 : 12_000,
+    statementMsMax: [50, 50, 12_000, 60_000][drawInt(random, 0, 3)] ?? 50,
     fetchRecordsMax: drawInt(random, 1, 40),
     retentionMs: random() < 0.4 ? 0 : drawInt(random, 500, 20_000),
     publishMs: drawInt(random, 300, 6_000),
@@ -90,6 +90,11 @@ function rateUpTo(random: Random, max: number): number {
 function drawRates(random: Random, port: NetPort): Rates {
   // A worker that never hears the group does no work at all.
   const isGroup = port === 'group'
+  // Nothing is said twice to a broker that answers well.
+  if (port === 'kafka' && random() < 0.4) {
+    const [fail, lost, late] = [random() * 0.2, random() * 0.4, random() * 0.3]
+    return { fail, lost, late, hang: 0.01, twice: 0, part: random() * 0.3, slow: 0.1 }
+  }
   return {
     fail: rateUpTo(random, isGroup ? 0.05 : 0.25),
     lost: rateUpTo(random, isGroup ? 0.05 : 0.25),

@@ -14,6 +14,8 @@ export type ScaledSeams = Readonly<{
   catalog: (catalog: Catalog) => Catalog
   objects: (objects: SnapshotObjects) => SnapshotObjects
   states: (states: SharedStateStore) => SharedStateStore
+  /** Looks again how far the log goes, once the partition is claimed. */
+  refresh: (refresh: () => Promise<void>) => () => Promise<void>
   /** What the log notes of repeats, as a start reads it. */
   note: (note: string) => string
   plan: (plan: RecoveryPlan) => RecoveryPlan
@@ -34,6 +36,7 @@ export const NO_SCALED_SEAMS: ScaledSeams = {
   catalog: same,
   objects: same,
   states: same,
+  refresh: same,
   note: same,
   plan: same,
   bound: same,

@@ -65,7 +65,7 @@ export async function openStream(options: StreamOptions): Promise<Stream> {
   }
   try {
     // Its owner before may have read on until our claim.
-    await journal.refresh()
+    await seams.refresh(() => journal.refresh())()
     const beginning = readBeginning(states) ?? (await beginStates(states, journal))
     const noted = notesOf(readNote(states))
     return await join(options, { states, beginning, noted, closeStates })

@@ -1,13 +1,16 @@
 import { parseArgs } from 'node:util'
 
+import { SCALED_MUTATIONS } from './mutations-scaled.ts'
 import { MUTATIONS } from './mutations.ts'
+import { runScaledSeed } from './scaled-world.ts'
 import { type RunReport, runSeed } from './world.ts'
 
-const USAGE = `Runs the whole process in virtual time, with faults drawn from a seed, and compares the stores with
-what clients were told.
+const USAGE = `Runs the whole process, or gateways and workers over shared stores, in virtual time, with faults drawn from a
+seed, and compares the stores with what clients were told.
 
   bun run sim --seed 42             one seed, with all that befell it
   bun run sim --seed 1 --count 1000
+    --profile P     embedded: one process (default); scaled: gateways, workers, a broker and its group
     --minutes N     virtual minutes in which things go wrong (1)
     --mutations     plants each known fault in turn, and says how many seeds it took to find it
     --json FILE     what was found and how often each fault struck, as JSON`
@@ -16,7 +19,30 @@ what clients were told.
 const LINES_MAX = 60
 const MUTATION_SEEDS_MAX = 1_000
 
+type Run = typeof runSeed | typeof runScaledSeed
+/** A planted fault with a run of it. */
+type Planted = Readonly<{ name: string; run: (seed: number) => Promise<RunReport> }>
+
+/** What there is to simulate. */
+const PROFILES: Readonly<Record<string, Readonly<{ run: Run; planted: readonly Planted[] }>>> = {
+  embedded: {
+    run: runSeed,
+    planted: MUTATIONS.map(({ name, plant }) => ({
+      name,
+      run: (seed) => runSeed({ seed, seams: plant }),
+    })),
+  },
+  scaled: {
+    run: runScaledSeed,
+    planted: SCALED_MUTATIONS.map(({ name, plant }) => ({
+      name,
+      run: (seed) => runScaledSeed({ seed, seams: plant }),
+    })),
+  },
+}
+
 type Options = Readonly<{
+  profile: string
   seed: number
   count: number
   minutes: number
@@ -31,6 +57,7 @@ function readOptions(): Options | string {
       options: {
         seed: { type: 'string', default: '1' },
         count: { type: 'string', default: '1' },
+        profile: { type: 'string', default: 'embedded' },
         minutes: { type: 'string', default: '1' },
         mutations: { type: 'boolean', default: false },
         json: { type: 'string' },
@@ -43,18 +70,21 @@ function readOptions(): Options | string {
     if (!Number.isSafeInteger(seed) || seed < 0) return '--seed: write a whole number'
     if (!Number.isSafeInteger(count) || count < 1) return '--count: write a whole number from 1 on'
     if (!(minutes > 0 && minutes <= 1_000)) return '--minutes: write a number up to 1000'
-    return { seed, count, minutes, mutations: values.mutations, json: values.json ?? null }
+    const { profile } = values
+    if (!(profile in PROFILES)) return '--profile: write embedded or scaled'
+    return { profile, seed, count, minutes, mutations: values.mutations, json: values.json ?? null }
   } catch (thrown) {
     return `${thrown instanceof Error ? thrown.message : String(thrown)}\n\n${USAGE}`
   }
 }
 
-function show(report: RunReport, minutes: number): void {
+function show(report: RunReport, { minutes, profile }: Options): void {
   const { seed, violation, chronicle } = report
   const omitted = Math.max(0, chronicle.length - LINES_MAX)
   if (omitted > 0) console.log(`  (${omitted} earlier lines)`)
   for (const line of chronicle.slice(omitted)) console.log(line)
-  const again = `bun run sim --seed ${seed}${minutes === 1 ? '' : ` --minutes ${minutes}`}`
+  const which = profile === 'embedded' ? '' : `--profile ${profile} `
+  const again = `bun run sim ${which}--seed ${seed}${minutes === 1 ? '' : ` --minutes ${minutes}`}`
   console.log(violation === null ? `seed ${seed}: all holds` : `seed ${seed} FAILED: ${violation}`)
   if (violation !== null) console.log(`again: ${again}`)
 }
@@ -89,18 +119,18 @@ class Summary {
 }
 
 /** How many seeds each planted fault takes; what none of 1,000 finds is a failure. */
-async function findMutations(): Promise<void> {
+async function findMutations(planted: readonly Planted[]): Promise<void> {
   // Planted faults may reject where nobody catches: that is one way to be found.
   let rejected: string | null = null
   process.on('unhandledRejection', (thrown) => {
     rejected = thrown instanceof Error ? thrown.message : String(thrown)
   })
-  for (const { name, plant } of MUTATIONS) {
+  for (const { name, run } of planted) {
     let found: string | null = null
     let seed = 0
     while (found === null && seed < MUTATION_SEEDS_MAX) {
       rejected = null
-      const { violation } = await runSeed({ seed: ++seed, seams: plant })
+      const { violation } = await run(++seed)
       await new Promise((resolve) => setImmediate(resolve))
       found = violation ?? rejected
     }
@@ -118,14 +148,15 @@ async function main(): Promise<void> {
     process.exitCode = options === USAGE ? 0 : 2
     return
   }
-  if (options.mutations) return findMutations()
+  const { run, planted } = PROFILES[options.profile] ?? { run: runSeed, planted: [] }
+  if (options.mutations) return findMutations(planted)
   const { seed: first, count, minutes, json } = options
   const summary = new Summary()
   const startedMs = performance.now()
   for (let seed = first; seed < first + count; seed++) {
-    const report = await runSeed({ seed, minutes })
+    const report = await run({ seed, minutes })
     summary.add(report)
-    if (report.violation !== null || count === 1) show(report, minutes)
+    if (report.violation !== null || count === 1) show(report, options)
     // A rejection that nobody catches ends the process here, at the seed that made it.
     await new Promise((resolve) => setImmediate(resolve))
   }
