@@ -17,9 +17,9 @@ import { DeliveryHistory } from '../sinks/clickhouse/deliveries.ts'
 import { ClickHouseReader } from '../sinks/clickhouse/reader.ts'
 import { migrate } from '../sinks/clickhouse/schema.ts'
 import { WindowHistory } from '../sinks/clickhouse/windows.ts'
-import type { MetricsKpis } from '../sinks/metrics/board.ts'
 import { prometheusText } from '../sinks/metrics/prometheus.ts'
 import { buildPages } from '../ui/build.ts'
+import { showCounts } from './counts.ts'
 import { Demo } from './demo.ts'
 import { processOf } from './health.ts'
 import { EventLoopLag } from './lag.ts'
@@ -122,7 +122,7 @@ export async function startOrrery(options: StartOptions): Promise<Running> {
     ),
     CONTROL_SOCKET,
   )
-  showCounts(telemetry, pipeline)
+  showCounts(telemetry, pipeline.board)
   live.start()
   liveRegions.start()
   lag.start()
@@ -215,23 +215,6 @@ export async function openLocalSql(config: Config, log: Log) {
 async function freshQuery(pipeline: Pipeline, sql: string, format: string): Promise<Uint8Array> {
   await pipeline.flush(/\bbronze\b/i.test(sql) ? 'all' : 'silver', FRESH_MS_MAX)
   return runConsoleQuery({ engine: pipeline.engine, sql, format })
-}
-
-/** The counts of the metrics store, for who scrapes. */
-function showCounts(telemetry: Telemetry, { board }: Pipeline): void {
-  const show = (name: string, help: string, read: (kpis: MetricsKpis) => number): void =>
-    telemetry
-      .gauge(`orrery_counted_${name}`, help)
-      .from(() => read(board.kpis(systemClock.nowMs())))
-  show('pings', 'Pings in the metrics store', (kpis) => kpis.pings)
-  show('sessions', 'Sessions ever seen', (kpis) => kpis.sessions)
-  show('sessions_active', 'Sessions seen and not completed', (kpis) => kpis.activeSessions)
-  show('sessions_started', 'Sessions that reached started', (kpis) => kpis.started)
-  show('sessions_en_route', 'Sessions that reached en_route', (kpis) => kpis.enRoute)
-  show('sessions_completed', 'Sessions that reached completed', (kpis) => kpis.completed)
-  show('distance_km', 'Kilometres travelled', (kpis) => kpis.distanceKm)
-  show('refused', 'Dead letters', (kpis) => kpis.refused)
-  show('silent', 'Silence alerts', (kpis) => kpis.silent)
 }
 
 /** Everything received up to this wall-clock time is in every store. */

@@ -16,6 +16,7 @@ import { WindowsCopy } from '../sinks/windows/copy.ts'
 import { MemoryWindowStore } from '../sinks/windows/memory-store.ts'
 import { RedisWindowStore } from '../sinks/windows/redis-store.ts'
 import { WindowsSink } from '../sinks/windows/sink.ts'
+import { showCounts } from './counts.ts'
 import type { KafkaJournal } from './kafka-journal.ts'
 import { type FireTimer, openPartitionStream, type PartitionStream } from './partition-stream.ts'
 import type { Config } from './settings.ts'
@@ -71,7 +72,10 @@ export async function openSessionsPartition(
     listen: (fact) => shown.outlet?.accept(fact),
   })
   shown.outlet = options.outlets.sessions({ stream, board })
-  return worked(stream, shown.outlet, 'sessions')
+  showCounts(options.telemetry.labelled({ partition: String(log.partition) }), board)
+  // Another worker counts it then.
+  const hidden = async (): Promise<void> => board.hide(log.partition)
+  return worked(stream, shown.outlet, 'sessions', hidden)
 }
 
 /** A partition of trips: its regions, their windows, and the copy of them in Redis. */
