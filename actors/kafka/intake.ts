@@ -8,6 +8,7 @@ import {
   timerEntry,
 } from '../kernel/entries.ts'
 import { assert } from '../kernel/errors.ts'
+import { IntakeDoor } from '../kernel/intake-door.ts'
 import type { JournalEntry } from '../kernel/journal.ts'
 import type { Log, Telemetry } from '../kernel/telemetry.ts'
 import type { Retry } from '../model/fact.ts'
@@ -37,8 +38,6 @@ export type KafkaIntakeOptions<Message> = Readonly<{
 
 type Done = (outcome: OfferOutcome) => void
 
-const GOLDEN_SECTION = 0.618_033_988_75
-
 /**
  * The way in over a topic: an offer is answered when every in-sync replica has all of it, and nobody here knows
  * which of it are repeats. Where there is no room it is answered "busy", and nothing of it is kept (SPEC.md I1–I6).
@@ -46,63 +45,42 @@ const GOLDEN_SECTION = 0.618_033_988_75
 export class KafkaIntake<Message> implements Ingest<Message> {
   readonly #options: KafkaIntakeOptions<Message>
   readonly #entries: EntriesOptions<Message>
-  readonly #accepted
-  readonly #refused
-  readonly #busy
-  readonly #ackMs
-  #stopped = false
-  #takenInTurn = 0
-  #spread = 0
+  readonly #door: IntakeDoor
   #letters = 0
 
   constructor(options: KafkaIntakeOptions<Message>) {
     this.#options = options
-    const { telemetry, frames, keyOf, form, writer } = options
+    const { frames, keyOf, form, writer } = options
     const { kind } = frames
+    this.#door = new IntakeDoor({ ...options, kind })
     this.#entries = { kind, keyOf, form, partitionOf: (key) => writer.partitionOf(key) }
-    this.#accepted = telemetry.counter(
-      `orrery_${kind}_accepted_total`,
-      'Messages on disk and acknowledged',
-    )
-    this.#refused = telemetry.counter(
-      `orrery_${kind}_refused_total`,
-      'Messages refused and kept as dead letters',
-    )
-    this.#busy = telemetry.counter(
-      `orrery_${kind}_busy_total`,
-      'Messages answered busy: not taken, to be sent again',
-    )
-    this.#ackMs = telemetry.histogram(
-      'orrery_ack_ms',
-      'Milliseconds from receipt to acknowledgement after the sync',
-    )
   }
 
   /** Messages accepted since the start. */
   get acceptedCount(): number {
-    return this.#accepted.value
+    return this.#door.accepted.value
   }
 
   /** Refuses everything from now on; what was offered before is still answered. */
   stop(): void {
-    this.#stopped = true
+    this.#door.stop()
   }
 
   offer(offer: Offer<Message>, done: Done): void {
     const { messages, deadLetters, relay, retry } = offer
     assert(!relay || /^[^;]{1,200}$/.test(relay.sender), 'a relay is named without a semicolon')
     const refuse = (refusal: NotTaken): void => {
-      this.#busy.add(messages.length)
+      this.#door.busy.add(messages.length)
       done(refusal)
     }
     const refusal = this.refusal()
     if (refusal) return refuse(refusal)
-    this.#countTurn(Math.max(1, messages.length))
+    this.#door.take(Math.max(1, messages.length))
     const entries = [...this.#lettersOf(offer), ...entriesOf(offer, this.#entries)]
     const stored: Done = (outcome) => {
       if (!outcome.ok) return refuse(outcome)
-      this.#refused.add(deadLetters.length)
-      this.#accepted.add(messages.length)
+      this.#door.refused.add(deadLetters.length)
+      this.#door.accepted.add(messages.length)
       done(outcome)
     }
     if (retry) this.#storeRetry(offer, { entries, retry }, stored)
@@ -112,22 +90,18 @@ export class KafkaIntake<Message> implements Ingest<Message> {
 
   /** What any offer would be told now, or null when there is room. */
   refusal(): NotTaken | null {
-    const { writer, limits, overloaded, frames } = this.#options
-    if (this.#stopped) return this.#notTaken('unavailable', 'shutting down')
-    if (this.#takenInTurn >= (limits.perTurnMax ?? Infinity)) {
-      return this.#notTaken('busy', `more ${frames.kind} at once than this machine takes`)
-    }
-    const overload = overloaded?.() ?? null
-    if (overload !== null) return this.#notTaken('busy', overload)
+    const { writer } = this.#options
+    const refusal = this.#door.refusal()
+    if (refusal) return refusal
     switch (writer.refusing) {
       case null:
         return null
       case 'busy':
         return this.#noRoom()
       case 'failed':
-        return this.#notTaken('unavailable', 'kafka does not answer')
+        return this.#door.notTaken('unavailable', 'kafka does not answer')
       case 'closed':
-        return this.#notTaken('unavailable', 'shutting down')
+        return this.#door.notTaken('unavailable', 'shutting down')
     }
   }
 
@@ -155,7 +129,7 @@ export class KafkaIntake<Message> implements Ingest<Message> {
     timer: TimerMessage,
     settled: (offset: number | null) => void,
   ): boolean {
-    if (this.#stopped) return false
+    if (this.#door.stopped) return false
     const entry = timerEntry(key, timer, this.#options.clock.nowMs())
     return this.#options.writer.append([at(entry, partition)], (outcome) => {
       settled(outcome.ok ? (outcome.places[0]?.offset ?? null) : null)
@@ -200,39 +174,23 @@ export class KafkaIntake<Message> implements Ingest<Message> {
     const offeredMs = clock.monotonicMs()
     const isTaken = writer.append(entries, (outcome) => {
       if (!outcome.ok) return done(this.#failure(outcome))
-      if (messages > 0) this.#ackMs.observe(clock.monotonicMs() - offeredMs, messages)
+      if (messages > 0) this.#door.ackMs.observe(clock.monotonicMs() - offeredMs, messages)
       done({ ok: true, duplicates: null })
     })
     if (!isTaken) done(this.refusal() ?? this.#noRoom())
   }
 
   #failure(outcome: WriteOutcome & { ok: false }): NotTaken {
-    if (outcome.reason !== 'too_large') return this.#notTaken('unavailable', outcome.message)
+    if (outcome.reason !== 'too_large') return this.#door.notTaken('unavailable', outcome.message)
     const { log, frames } = this.#options
     const message =
       'the broker takes no record as large as this one: raise max.message.bytes of the topic'
     log.error({ kind: frames.kind }, message)
-    return this.#notTaken('unavailable', message)
+    return this.#door.notTaken('unavailable', message)
   }
 
   #noRoom(): NotTaken {
-    return this.#notTaken('busy', `more ${this.#options.frames.kind} than kafka takes`)
-  }
-
-  #notTaken(code: NotTaken['code'], message: string): NotTaken {
-    // Spread evenly from half to one and a half: who was refused together must not come again together.
-    this.#spread = (this.#spread + GOLDEN_SECTION) % 1
-    const retryAfterMs = Math.round(this.#options.limits.retryAfterMs * (0.5 + this.#spread))
-    return { ok: false, code, message, retryAfterMs }
-  }
-
-  #countTurn(messages: number): void {
-    if (this.#takenInTurn === 0) {
-      this.#options.clock.soon(() => {
-        this.#takenInTurn = 0
-      })
-    }
-    this.#takenInTurn += messages
+    return this.#door.notTaken('busy', `more ${this.#options.frames.kind} than kafka takes`)
   }
 }
 

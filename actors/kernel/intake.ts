@@ -14,8 +14,9 @@ import {
   retryEntry,
   timerEntry,
 } from './entries.ts'
+import { IntakeDoor } from './intake-door.ts'
 import type { AppendOutcome, Journal, JournalEntry } from './journal.ts'
-import type { Histogram, Telemetry } from './telemetry.ts'
+import type { Telemetry } from './telemetry.ts'
 
 /** Where committed entries go on to: the partition, or who stands before it. */
 export interface Inlet<Message> {
@@ -43,62 +44,37 @@ export type IntakeOptions<Message> = Readonly<{
   overloaded?: () => string | null
 }>
 
-const GOLDEN_SECTION = 0.618_033_988_75
-
 /**
  * The way in: an offer is appended to the journal, and when the disk has it, answered and handed to
  * the actors, in this order. Where there is no room it is answered "busy" and nothing of it is kept.
  */
 export class Intake<Message> {
   readonly #options: IntakeOptions<Message>
-  readonly #accepted
-  readonly #refused
-  readonly #busy
-  readonly #ackMs: Histogram
-  #stopped = false
-  #takenInTurn = 0
-  #spread = 0
+  readonly #door: IntakeDoor
 
   constructor(options: IntakeOptions<Message>) {
     this.#options = options
-    const { telemetry, frames } = options
-    const { kind } = frames
-    this.#accepted = telemetry.counter(
-      `orrery_${kind}_accepted_total`,
-      'Messages on disk and acknowledged',
-    )
-    this.#refused = telemetry.counter(
-      `orrery_${kind}_refused_total`,
-      'Messages refused and kept as dead letters',
-    )
-    this.#busy = telemetry.counter(
-      `orrery_${kind}_busy_total`,
-      'Messages answered busy: not taken, to be sent again',
-    )
-    this.#ackMs = telemetry.histogram(
-      'orrery_ack_ms',
-      'Milliseconds from receipt to acknowledgement after the sync',
-    )
+    this.#door = new IntakeDoor({ ...options, kind: options.frames.kind })
   }
 
   /** Pings accepted since the start. */
   get acceptedCount(): number {
-    return this.#accepted.value
+    return this.#door.accepted.value
   }
 
   /** Refuses everything from now on; what was offered before is still answered. */
   stop(): void {
-    this.#stopped = true
+    this.#door.stop()
   }
 
   offer(offer: Offer<Message>, done: (outcome: OfferOutcome) => void): void {
     const refusal = this.refusal()
     if (refusal) {
-      this.#busy.add(offer.messages.length)
+      this.#door.busy.add(offer.messages.length)
       done(refusal)
       return
     }
-    this.#countTurn(Math.max(1, offer.messages.length))
+    this.#door.take(Math.max(1, offer.messages.length))
     if (offer.retry) this.#offerRetry(offer, offer.retry, done)
     else if (offer.deadLetters.length > 0) this.#offerMixed(offer, done)
     else if (offer.messages.length > 0) this.#offerPings(offer, done)
@@ -107,26 +83,22 @@ export class Intake<Message> {
 
   /** What any offer would be told now, or null when there is room. */
   refusal(): NotTaken | null {
-    const { journal, partition, limits, overloaded, frames } = this.#options
-    if (this.#stopped) return this.#notTaken('unavailable', 'shutting down')
+    const { journal, partition, limits, frames } = this.#options
+    const refusal = this.#door.refusal()
+    if (refusal) return refusal
     if (partition.backlog >= limits.backlogMax) {
-      return this.#notTaken('busy', `more ${frames.kind} than the stores take`)
+      return this.#door.notTaken('busy', `more ${frames.kind} than the stores take`)
     }
-    if (this.#takenInTurn >= (limits.perTurnMax ?? Infinity)) {
-      return this.#notTaken('busy', `more ${frames.kind} at once than this machine takes`)
-    }
-    const overload = overloaded?.() ?? null
-    if (overload !== null) return this.#notTaken('busy', overload)
     switch (journal.refusing) {
       case null:
         return null
       case 'busy':
         return this.#noRoom()
       case 'full':
-        return this.#notTaken('disk_full', 'no space left for the journal')
+        return this.#door.notTaken('disk_full', 'no space left for the journal')
       case 'failed':
       case 'closed':
-        return this.#notTaken('unavailable', 'the journal cannot be written')
+        return this.#door.notTaken('unavailable', 'the journal cannot be written')
     }
   }
 
@@ -151,7 +123,7 @@ export class Intake<Message> {
 
   /** Sends a due timer to its actor by way of the journal; `settled` is told when it was handled, or not taken. */
   fireTimer(key: string, timer: TimerMessage, settled: () => void): boolean {
-    if (this.#stopped) return false
+    if (this.#door.stopped) return false
     const { journal, partition, clock } = this.#options
     const receivedMs = clock.nowMs()
     return journal.append(timerEntry(key, timer, receivedMs), (outcome) => {
@@ -194,7 +166,7 @@ export class Intake<Message> {
     const entry = retryEntry(offer, retry)
     const taken = journal.append(entry, (outcome) => {
       if (!outcome.ok) return done(this.#failure(outcome))
-      this.#accepted.add(offer.messages.length)
+      this.#door.accepted.add(offer.messages.length)
       // As a replay would read it: retries are rare, and so there is but one way to understand them.
       partition.enqueue(deliveryOf({ ...entry, offset: outcome.offset }, journal.partition, frames))
       done({ ok: true, duplicates: null })
@@ -210,7 +182,7 @@ export class Intake<Message> {
     const { journal, partition } = this.#options
     const taken = journal.append(stamped(deadLetterEntry(letter), relay), (outcome) => {
       if (!outcome.ok) return done(this.#failure(outcome))
-      this.#refused.add()
+      this.#door.refused.add()
       const { offset } = outcome
       const fact = {
         ...letter,
@@ -241,8 +213,8 @@ export class Intake<Message> {
       stamped({ kind: frames.kind, count, receivedMs, source, payload }, relay),
       (outcome) => {
         if (!outcome.ok) return done(this.#failure(outcome))
-        this.#accepted.value += count
-        this.#ackMs.observe(clock.monotonicMs() - offeredMs, count)
+        this.#door.accepted.value += count
+        this.#door.ackMs.observe(clock.monotonicMs() - offeredMs, count)
         const { offset } = outcome
         const canBeLate = frames.kind === 'trips'
         const at = { offset, count, receivedMs, source, payload }
@@ -265,33 +237,17 @@ export class Intake<Message> {
       },
     )
     if (taken) return
-    this.#busy.add(count)
+    this.#door.busy.add(count)
     done(this.refusal() ?? this.#noRoom())
   }
 
   #failure(outcome: AppendOutcome & { ok: false }): OfferOutcome {
     const code = outcome.reason === 'full' ? 'disk_full' : 'unavailable'
-    return this.#notTaken(code, outcome.message)
+    return this.#door.notTaken(code, outcome.message)
   }
 
   #noRoom(): NotTaken {
-    return this.#notTaken('busy', `more ${this.#options.frames.kind} than the disk takes`)
-  }
-
-  #notTaken(code: NotTaken['code'], message: string): NotTaken {
-    // Spread evenly from half to one and a half: who was refused together must not come again together.
-    this.#spread = (this.#spread + GOLDEN_SECTION) % 1
-    const retryAfterMs = Math.round(this.#options.limits.retryAfterMs * (0.5 + this.#spread))
-    return { ok: false, code, message, retryAfterMs }
-  }
-
-  #countTurn(pings: number): void {
-    if (this.#takenInTurn === 0) {
-      this.#options.clock.soon(() => {
-        this.#takenInTurn = 0
-      })
-    }
-    this.#takenInTurn += pings
+    return this.#door.notTaken('busy', `more ${this.#options.frames.kind} than the disk takes`)
   }
 }
 
