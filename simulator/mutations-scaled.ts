@@ -22,6 +22,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'kafka: the same producer is kept after a rejection',
+    foundBy: 6,
     plant: () => ({ source: keepsProducer }),
   },
   {
@@ -30,14 +31,17 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'kafka: repeats are forgotten with each owner',
+    foundBy: 22,
     plant: () => ({ note: () => '' }),
   },
   {
     name: 'kafka: repeats are forgotten before the stores are past them',
-    plant: () => ({ trim: (_, { handled }) => handled + 1 }),
+    foundBy: 39,
+    plant: () => ({ trim: () => Number.MAX_SAFE_INTEGER }),
   },
   {
     name: 'kafka: how far the log goes is not asked again after a claim',
+    foundBy: 27,
     plant: () => ({ refresh: () => () => Promise.resolve() }),
   },
   {
@@ -46,6 +50,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'silver: no wait for statements of earlier claims',
+    foundBy: 7,
     plant: () => ({ engine: withoutSettling }),
   },
   {
@@ -54,6 +59,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'bronze: a commit that lost is made upon whatever is there',
+    foundBy: 4,
     plant: () => ({ catalog: commitsBlindly }),
   },
   {
@@ -62,6 +68,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'snapshots: published newer than the stores are',
+    foundBy: 18,
     plant: () => ({ bound: (_, { handled }) => handled }),
   },
   {
@@ -70,6 +77,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'a checkpoint does not wait for the stores',
+    foundBy: 7,
     plant: () => ({ acknowledged: () => () => Promise.resolve() }),
   },
   {
