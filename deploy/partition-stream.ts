@@ -79,7 +79,10 @@ export async function openPartitionStream<State, Message, Arrival, Page>(
   const startedMs = clock.monotonicMs()
   // Its own: a tenure that takes too long to end may still be there when the partition comes back.
   const path = join(scratchFolder(config), `${journal.partition}-${nanoid(8)}.db`)
-  const states = await openSharedStates({ objects, path, log, clock, telemetry })
+  const states = await openSharedStates({
+    ...{ objects, path, log, clock, telemetry },
+    signal: journal.signal,
+  })
   const closeStates = async (): Promise<void> => {
     await states.close().catch((thrown: unknown) => {
       log.warn({ partition: journal.partition, error: messageOf(thrown) }, 'states not closed')

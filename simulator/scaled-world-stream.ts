@@ -53,6 +53,7 @@ export async function openStream(options: StreamOptions): Promise<Stream> {
   const open = openSharedStates({
     ...{ path, log, clock, random },
     objects: seams.objects(nodeObjects(servers, node, journal.partition)),
+    signal: journal.signal,
     threads: nodeThreads(node, path),
     bounds: { triesMax: 6, partBytes: 2_000 },
   })

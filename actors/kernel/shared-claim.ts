@@ -17,6 +17,8 @@ export type HeadOptions = Readonly<{
   random: Random
   log: Log
   bounds: SwapBounds
+  /** Aborted when the partition is not wanted any more: a claim after that would take it from its next owner. */
+  signal?: AbortSignal
 }>
 
 type Stored = Readonly<{ head: SnapshotHead | null; version: string | null }>
@@ -40,7 +42,7 @@ export class HeldHead {
 
   /**
    * Makes the partition ours: from now on nobody with an earlier claim can replace the head. Throws what the store of
-   * objects throws, or OrreryError `claim_lost`, retriable, when others were faster each time.
+   * objects throws, or OrreryError `claim_lost`, retriable, when others were faster each time, or the signal's reason.
    */
   static async claim(options: HeadOptions): Promise<HeldHead> {
     const claim = randomHex(options.random, 16)
@@ -48,7 +50,9 @@ export class HeldHead {
     for (let attempt = 0; attempt < options.bounds.triesMax; attempt++) {
       if (attempt > 0) await pause(options, attempt)
       try {
+        options.signal?.throwIfAborted()
         const { head: before, version } = await stored(options.objects)
+        options.signal?.throwIfAborted()
         // Said to have failed, and done all the same.
         if (before?.claim === claim) return new HeldHead(options, before, version)
         const epoch = (before?.epoch ?? 0) + 1

@@ -219,6 +219,22 @@ describe('claims', () => {
     await after.close()
   })
 
+  test('a claim is not made once the partition is given to somebody else', async () => {
+    const objects = new MemorySnapshotObjects()
+    const owner = await open(objects)
+    const ended = new AbortController()
+    const reason = new OrreryError('partition_ended', 'not ours any more')
+    objects.around = async (verb, _name, act) => {
+      // Its answer was long on its way.
+      if (verb === 'get') ended.abort(reason)
+      return act()
+    }
+    expect(await rejectionOf(open(objects, { signal: ended.signal }))).toBe(reason)
+    expect((await headOf(objects)).epoch).toBe(owner.epoch)
+    await owner.publish(1)
+    await owner.close()
+  })
+
   test('a zombie whose snapshot was overtaken changes nothing', async () => {
     const objects = new MemorySnapshotObjects()
     const zombie = await open(objects)

@@ -32,6 +32,8 @@ export type SharedStatesOptions = Readonly<{
   bounds?: Partial<SharedBounds>
   /** Draws the claim's id, which no other process may draw. */
   random?: Random
+  /** Aborted when the partition is given to somebody else: then it is not claimed any more. */
+  signal?: AbortSignal
   /** Starts the threads beside the event loop; the simulation has its own, in virtual time. */
   threads?: StateThreads
 }>
@@ -54,7 +56,8 @@ export async function openSharedStates(options: SharedStatesOptions): Promise<Sh
   const { objects, path, log, clock, random = systemRandom } = options
   const bounds = { ...SHARED_BOUNDS, ...options.bounds }
   const startedMs = clock.monotonicMs()
-  const held = await HeldHead.claim({ objects, clock, random, log, bounds })
+  const wanted = options.signal ? { signal: options.signal } : {}
+  const held = await HeldHead.claim({ objects, clock, random, log, bounds, ...wanted })
   const { threads } = options
   const worker = threads?.shared() ?? new Worker(new URL('./shared-worker.ts', import.meta.url))
   const thread: SharedThread = new StateThread(path, worker)
