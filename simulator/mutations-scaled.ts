@@ -18,6 +18,7 @@ export type ScaledMutation = Readonly<{
 export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   {
     name: 'kafka: a sender is told before the broker',
+    foundBy: 2,
     plant: () => ({ source: (source) => withSend(source, tellsEarly) }),
   },
   {
@@ -27,6 +28,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'kafka: a producer that counts anew for each send',
+    foundBy: 2,
     plant: () => ({ source: withoutStamps }),
   },
   {
@@ -46,6 +48,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'silver: no look at the claims',
+    foundBy: 2,
     plant: () => ({ engine: withoutGuard }),
   },
   {
@@ -55,6 +58,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'bronze: offsets are not compared',
+    foundBy: 2,
     plant: () => ({ catalog: forgetsOffsets }),
   },
   {
@@ -64,6 +68,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'snapshots: the head is replaced whatever is there',
+    foundBy: 2,
     plant: () => ({ objects: swapsBlindly }),
   },
   {
@@ -73,6 +78,7 @@ export const SCALED_MUTATIONS: readonly ScaledMutation[] = [
   },
   {
     name: 'snapshots: said to be there when they are not',
+    foundBy: 2,
     plant: () => ({ states: (states) => around<SharedStateStore>(states, publishesNothing) }),
   },
   {

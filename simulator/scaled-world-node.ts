@@ -14,7 +14,8 @@ export class Node extends Mortal {
   #held: Held[] = []
   readonly #onDeath: (() => void)[] = []
 
-  constructor(world: VirtualClock, name: string) {
+  /** `skewMs`: how much its wall clock is ahead of the world's. */
+  constructor(world: VirtualClock, name: string, skewMs: number) {
     super(world, null, () => {})
     this.name = name
     const after = (delayMs: number, call: () => void): (() => void) => {
@@ -27,7 +28,7 @@ export class Node extends Mortal {
       }
     }
     this.clock = {
-      nowMs: () => Math.floor(world.nowMs()),
+      nowMs: () => Math.floor(world.nowMs()) + skewMs,
       monotonicMs: () => world.monotonicMs(),
       after,
       soon: (call) => void after(0, call),

@@ -37,6 +37,8 @@ export type ScaledPlan = Readonly<{
   /** What the topic lets go of, again and again; 0 for never. */
   retentionMs: number
   publishMs: number
+  /** How far apart the wall clocks of two processes may be. */
+  skewMsMax: number
   troubles: readonly Trouble[]
 }>
 
@@ -67,6 +69,7 @@ export function drawScaledPlan(seed: number, minutes: number): ScaledPlan {
     fetchRecordsMax: drawInt(random, 1, 40),
     retentionMs: random() < 0.4 ? 0 : drawInt(random, 500, 20_000),
     publishMs: drawInt(random, 300, 6_000),
+    skewMsMax: seed % 3 === 0 ? 4_000 : 0,
     troubles: Array.from({ length: troubles }, () => drawTrouble(random, faultMs)),
   }
 }

@@ -1,6 +1,7 @@
 import { type Random, seededRandom, VirtualClock } from '../actors/kernel/clock.ts'
 import { checkScaledRun } from './scaled-world-check.ts'
 import { SimGateway } from './scaled-world-gateway.ts'
+import { waitsForPartitions } from './scaled-world-health.ts'
 import { Net, Node } from './scaled-world-node.ts'
 import { drawScaledPlan, type ScaledPlan, type Trouble } from './scaled-world-plan.ts'
 import { NO_SCALED_SEAMS, type ScaledSeams } from './scaled-world-seams.ts'
@@ -128,7 +129,9 @@ class ScaledWorld {
   }
 
   #options(name: string): NodeOptions {
-    const node = new Node(this.#clock, `${name}#${this.#lives}`)
+    const { seed, skewMsMax } = this.#plan
+    const skew = seededRandom(seed * 61 + this.#lives)() - 0.5
+    const node = new Node(this.#clock, `${name}#${this.#lives}`, Math.round(skew * skewMsMax))
     return {
       ...{ servers: this.#servers, node },
       number: this.#lives++,
@@ -223,23 +226,7 @@ class ScaledWorld {
     if (waiting.length > 0) return waiting.map(({ status }) => status).join(', ')
     const absent = this.#workers.filter(({ life }) => !life || life.node.frozen)
     if (absent.length > 0) return `${absent.map(({ name }) => name).join()} do not run`
-    for (const [number, partition] of this.#servers.broker.partitions.entries()) {
-      const owners = this.#streams.filter(({ journal }) => journal.partition === number)
-      const [owner] = owners
-      if (!owner || owners.length > 1) return `partition ${number} has ${owners.length} owners`
-      const { journal } = owner
-      if (!journal.isReading || journal.position < partition.high) {
-        return `partition ${number} is read to ${journal.position} of ${partition.high}`
-      }
-      const handled = owner.partition.handledThrough
-      if (handled < journal.nextOffset - 1) {
-        const sinks = Object.values(owner.sinks).map(
-          (sink) => `${sink.name}: ${sink.health().detail}`,
-        )
-        return `partition ${number} is handled to ${handled} of ${journal.nextOffset}; ${sinks.join('; ')}`
-      }
-    }
-    return null
+    return waitsForPartitions(this.#servers.broker, this.#streams)
   }
 
   get #streams(): readonly Stream[] {
@@ -250,7 +237,7 @@ class ScaledWorld {
   async #settleDown(): Promise<string | null> {
     const { limits, sessions } = this.#plan.base
     // Each sweep looks at a few actors only.
-    await this.#clock.advanceMs(limits.silentMs + 5_000 + limits.sweepMs * (sessions + 3))
+    await this.#clock.advanceMs(limits.silentMs + 15_000 + limits.sweepMs * (sessions + 3))
     const late = (await this.#drain()) ?? (await this.#flush())
     if (late) return late
     const wrong = await this.#check()
