@@ -76,7 +76,8 @@ describe.skipIf(!present)('the live map in a browser', () => {
     await card.getByText('Speed').waitFor()
     await card.getByText('En route').first().waitFor()
     expect(await card.innerText()).toMatch(/VAN-\d+/)
-    await page.waitForURL((url) => url.search !== '' || url.hash !== '')
+    // Where the map is comes into the address first.
+    await page.waitForURL((url) => url.hash.includes('session='))
     await page.goto(page.url())
     await page.reload()
     await card.getByText('Speed').waitFor()
