@@ -106,6 +106,7 @@ export async function openPartitionStream<State, Message, Arrival, Page>(
       nothing: beginning - 1,
       noteOf: (note) => notesOf(note).inlet,
       fenced,
+      signal: journal.signal,
     })
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
     const { epoch } = states

@@ -61,6 +61,8 @@ export type CoreOptions<State, Message, Arrival, Page> = Readonly<{
   listen: (fact: Fact) => void
   /** Hears that a store refuses this writer for good. */
   fenced?: (message: string) => void
+  /** Ends the opening: stores that are away are waited for no longer. */
+  signal?: AbortSignal
 }>
 
 /** Actors and sinks of one partition, ready to be handed its entries in order. */
@@ -97,6 +99,11 @@ export async function openCore<State, Message, Arrival, Page>(
   }
   const [bronze, silver] = [actorOf(sinks.bronze), actorOf(sinks.silver)]
   const metrics = actorOf(sinks.metrics)
+  const close = async (): Promise<void> => {
+    await Promise.all([bronze, silver, metrics].map((sink) => sink.close(0)))
+  }
+  const giveUp = (): void => void close()
+  options.signal?.addEventListener('abort', giveUp, { once: true })
   try {
     const opening = [bronze.open(), silver.open(), metrics.open()] as const
     const [received, ...derived] = await Promise.all(opening)
@@ -155,8 +162,10 @@ export async function openCore<State, Message, Arrival, Page>(
         }),
     }
   } catch (cause) {
-    await Promise.all([bronze, silver, metrics].map((sink) => sink.close(0)))
+    await close()
     throw cause
+  } finally {
+    options.signal?.removeEventListener('abort', giveUp)
   }
 }
 

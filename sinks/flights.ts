@@ -133,7 +133,9 @@ export class Flights<Row> {
     if (logged?.retriable === retriable && nowMs - logged.atMs < failureLogMs) return
     this.#logged = { atMs: nowMs, retriable }
     const fields = { sink: sink.name, partition, batch: batch.id, error, attempts }
-    if (retriable) log.warn(fields, 'batch not written, trying again')
+    if (failure.fenced && this.#options.onFenced)
+      log.warn(fields, 'batch refused: not ours any more')
+    else if (retriable) log.warn(fields, 'batch not written, trying again')
     else log.error(fields, 'batch refused by the store, trying again seldom')
   }
 
