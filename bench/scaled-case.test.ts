@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 
-import { lostAndDouble } from './scaled-case.ts'
+import { isSound, lostAndDouble } from './scaled-case.ts'
 import { type Reading, strangersPercent, usedBetween } from './scaled-reading.ts'
 
 test('what is missing in one store is lost, what is there twice is double', () => {
@@ -36,4 +36,13 @@ test('what nobody of the bench used is told as the use of others', () => {
   // 8 s of two cores were busy: 5 s by the parts, 1 s by the load.
   expect(strangersPercent(used, 1_000_000)).toBe(20)
   expect(strangersPercent(used, 4_000_000)).toBe(0)
+})
+
+test('a case is sound when both stores have everything once and all ended in order', () => {
+  const sound = { silverAfterS: 1, bronzeAfterS: 2, lost: 0, double: 0, unclean: [] }
+  expect(isSound(sound)).toBe(true)
+  expect(isSound({ ...sound, lost: 1 })).toBe(false)
+  expect(isSound({ ...sound, double: 1 })).toBe(false)
+  expect(isSound({ ...sound, bronzeAfterS: null })).toBe(false)
+  expect(isSound({ ...sound, unclean: ['worker-1: killed'] })).toBe(false)
 })

@@ -154,7 +154,9 @@ export async function measureScaled(
 }
 
 /** Whether a case lost nothing, has nothing twice, and everything ended in order. */
-export function isSound(one: ScaledMeasured): boolean {
+export function isSound(
+  one: Pick<ScaledMeasured, 'silverAfterS' | 'bronzeAfterS' | 'lost' | 'double' | 'unclean'>,
+): boolean {
   const { silverAfterS, bronzeAfterS, lost, double, unclean } = one
   const isStored = silverAfterS !== null && bronzeAfterS !== null
   return isStored && lost === 0 && double === 0 && unclean.length === 0
