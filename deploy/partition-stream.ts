@@ -35,6 +35,8 @@ export type PartitionStreamOptions<State, Message, Arrival, Page> = Readonly<{
   shapeOf: (epoch: number) => StreamShape<State, Message, Arrival, Page>
   /** Appends a due timer to this partition; false when it cannot be taken now. */
   fireTimer: FireTimer
+  /** Actors that may be awake in this partition now. */
+  awakeMax: () => number
   listen: (fact: Fact) => void
   /** Hears that a store refuses us: somebody else has, or had, the partition. */
   fenced: (message: string) => void
@@ -103,6 +105,7 @@ export async function openPartitionStream<State, Message, Arrival, Page>(
     }
     const core = await openCore({
       ...{ config, log, telemetry, partition, shape, states, listen: options.listen },
+      awakeMax: options.awakeMax,
       nothing: beginning - 1,
       noteOf: (note) => notesOf(note).inlet,
       fenced,

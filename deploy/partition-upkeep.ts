@@ -24,6 +24,7 @@ export type PartitionUpkeepOptions = Readonly<{
 export class PartitionUpkeep {
   readonly #options: PartitionUpkeepOptions
   #isHalted = false
+  #publishedTo = -Infinity
   #cancel = (): void => {}
   #round: Promise<void> = Promise.resolve()
 
@@ -78,7 +79,11 @@ export class PartitionUpkeep {
   async #publish(): Promise<void> {
     const { checkpoint, states, journal, core } = this.#options
     const { last } = checkpoint
-    await states.publish(Math.min(core.silver.acknowledged, core.metrics.acknowledged))
+    const bound = Math.min(core.silver.acknowledged, core.metrics.acknowledged)
+    // Without a new message there is nothing that the last snapshot has not.
+    if (bound + last > this.#publishedTo) await states.publish(bound)
+    // Both only rise.
+    this.#publishedTo = bound + last
     // Any start from now on begins behind the snapshot's checkpoint, or where bronze stands.
     journal.trim(Math.min(last, core.bronze.acknowledged) + 1)
   }

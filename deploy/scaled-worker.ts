@@ -43,6 +43,7 @@ export async function startScaledWorker(options: ScaledWorkerOptions): Promise<S
     engine: options.engine,
     warehouse: bronze,
     bronze: lake,
+    held: { sessions: 0 },
     installation: options.installation,
     objectsOf: ({ topic, kafkaPartition }: KafkaLog) =>
       bucket.at(`${snapshots.location}${topic}/${kafkaPartition}/`),

@@ -70,7 +70,7 @@ export const scaledSettings = {
     group: SCALED,
     default: 'single',
     names: ['single', 'frame'],
-    about: 'one message a record, which other consumers read, or many, which costs a fifth',
+    about: 'one message a record, which other consumers read, or many, which costs a third less',
   }),
   KAFKA_COMPRESSION: choice({
     group: SCALED,

@@ -45,7 +45,8 @@ export const storeSettings = {
     default: 200_000,
     min: 100,
     max: 10_000_000,
-    about: 'sessions in memory; the longest idle one is put away first',
+    about:
+      'sessions in memory, shared by the partitions of a worker; the longest idle one is put away first',
   }),
   ACTOR_IDLE_MS: whole({
     group: 'Actors',

@@ -61,6 +61,8 @@ export type CoreOptions<State, Message, Arrival, Page> = Readonly<{
   listen: (fact: Fact) => void
   /** Hears that a store refuses this writer for good. */
   fenced?: (message: string) => void
+  /** Actors that may be awake here, asked again and again; as configured when left out. */
+  awakeMax?: () => number
   /** Ends the opening: stores that are away are waited for no longer. */
   signal?: AbortSignal
 }>
@@ -91,6 +93,7 @@ export async function openCore<State, Message, Arrival, Page>(
   options: CoreOptions<State, Message, Arrival, Page>,
 ): Promise<StreamCore<State, Message, Arrival, Page>> {
   const { config, log, telemetry, shape, states, fenced, nothing = -1 } = options
+  const { awakeMax = () => config.actorsAwakeMax } = options
   const clock = systemClock
   const sinks = await shape.sinks(states)
   const actorOf = <Row>(sink: Sink<Row>): SinkActor<Row> => {
@@ -122,7 +125,12 @@ export async function openCore<State, Message, Arrival, Page>(
         history: shape.history(silver),
         received: receivedTarget(bronze),
         derived: derivedTarget(silver, metrics, options.listen),
-        limits: { turnsPerSliceMax: 500, mailboxMax: 10_000, awakeMax: config.actorsAwakeMax },
+        limits: {
+          ...{ turnsPerSliceMax: 500, mailboxMax: 10_000 },
+          get awakeMax() {
+            return awakeMax()
+          },
+        },
       },
       plan.replayFrom - 1,
     )
@@ -144,7 +152,9 @@ export async function openCore<State, Message, Arrival, Page>(
           fire: (key, timer) => fire(key, timer, () => sweep.fired(key)),
           madeRoom: () => partition.wake(),
           limits: {
-            awakeMax: config.actorsAwakeMax,
+            get awakeMax() {
+              return awakeMax()
+            },
             idleMs: config.actorIdleMs,
             cellsPerStepMax: 5_000,
             everyMs: 1_000,

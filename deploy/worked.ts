@@ -42,6 +42,8 @@ export type WorkedOptions = Readonly<{
   installation: string
   journal: KafkaJournal
   objectsOf: (log: KafkaLog) => SnapshotObjects
+  /** Partitions of sessions that this worker has. */
+  held: { sessions: number }
   outlets: Readonly<{
     sessions(
       of: Readonly<{ stream: PartitionStream<SessionState, Ping>; board: MetricsBoard }>,
@@ -56,6 +58,9 @@ export type WorkedOptions = Readonly<{
 }>
 
 type Fenced = (message: string) => void
+
+/** Partitions of sessions share what a worker may hold awake; few enough actors each make no sense. */
+const AWAKE_MIN = 1_000
 
 /** A partition of sessions: claimed, with its states, its stores and what it shows on the map. */
 export async function openSessionsPartition(
@@ -73,8 +78,12 @@ export async function openSessionsPartition(
   })
   shown.outlet = options.outlets.sessions({ stream, board })
   showCounts(options.telemetry.labelled({ partition: String(log.partition) }), board)
-  // Another worker counts it then.
-  const hidden = async (): Promise<void> => board.hide(log.partition)
+  options.held.sessions++
+  const hidden = async (): Promise<void> => {
+    options.held.sessions--
+    // Another worker counts it then.
+    board.hide(log.partition)
+  }
   return worked(stream, shown.outlet, 'sessions', hidden)
 }
 
@@ -124,6 +133,10 @@ function around(options: WorkedOptions, journal: KafkaLog, fenced: Fenced) {
   const { config, log, telemetry, objectsOf } = options
   return {
     ...{ config, log, journal, fenced },
+    awakeMax: () => {
+      const share = Math.floor(config.actorsAwakeMax / Math.max(1, options.held.sessions))
+      return Math.max(AWAKE_MIN, share)
+    },
     telemetry: telemetry.labelled({ partition: String(journal.partition) }),
     objects: objectsOf(journal),
   }

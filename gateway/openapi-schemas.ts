@@ -169,7 +169,7 @@ export const health = z.object({
   service: z.string(),
   timestamp: time,
   services: z.object({
-    redis: connection.describe('What serves windows'),
+    redis: connection.optional().describe('What serves windows, where this process does'),
     kafka: connection.describe('The way in'),
     api: z.literal('running'),
     response_time_ms: z.string(),
