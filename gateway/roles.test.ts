@@ -117,7 +117,7 @@ describe('a process that is a gateway only', () => {
     ])
     expect(await (await ask(server, '/health')).json()).toMatchObject({
       status: 'healthy',
-      services: { redis: 'disconnected', kafka: 'disconnected' },
+      services: { kafka: 'disconnected' },
     })
   })
 
