@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { Clock } from '../../../actors/kernel/clock.ts'
 import { asRecord, parseJson } from '../../wire.ts'
 import { pause } from '../server.ts'
+import { askClickHouse, type ClickHousePlace } from './clickhouse-server.ts'
 import type { Cluster } from './cluster.ts'
 import type { Part } from './part.ts'
 import { delayP99Ms, longestStandstill, Watcher } from './watcher.ts'
@@ -38,7 +39,10 @@ export async function move({ cluster, clock, workers, say }: MovementOptions): P
   const all = cluster.of('worker')
   const [killed, joining] = [all[0], all[workers]]
   if (!killed || !joining) throw new Error('movement takes a worker to kill and one to join')
-  const watcher = new Watcher(cluster.servers.clickHouse, clock)
+  const { clickHouse } = cluster.servers
+  const watcher = new Watcher(clickHouse, clock)
+  const rowsBefore = await rowsOf(clickHouse)
+  const beganMs = clock.monotonicMs()
   await pause(STEADY_MS)
   const steadyMs = clock.monotonicMs() - STEADY_MS
   const lost = heldBy(killed)
@@ -68,12 +72,7 @@ export async function move({ cluster, clock, workers, say }: MovementOptions): P
     const { lengthMs } = standstill(partition, joinedMs, endMs)
     return { partition, movedMs: Math.round(lengthMs) }
   })
-  const offsets = [...samples.values()].flatMap((own) => {
-    const [first, last] = [own[0], own.at(-1)]
-    // Kafka's offsets are told times 1,024.
-    return first && last ? [(last.offset - first.offset) / 1_024] : []
-  })
-  const spans = [...samples.values()].map((own) => (own.at(-1)?.atMs ?? 0) - (own[0]?.atMs ?? 0))
+  const stored = (await rowsOf(clickHouse)) - rowsBefore
   return {
     killed: killedMoves,
     joined: joinedMoves,
@@ -82,7 +81,7 @@ export async function move({ cluster, clock, workers, say }: MovementOptions): P
       killed: delayP99Ms(staying(lost), { fromMs: killedMs, toMs: joinedMs }),
       joined: delayP99Ms(staying(gained), { fromMs: joinedMs, toMs: endMs }),
     },
-    storedPerS: (offsets.reduce((sum, one) => sum + one, 0) * 1_000) / Math.max(1, ...spans),
+    storedPerS: (stored * 1_000) / (endMs - beganMs),
     failures: [
       ...[...killedMoves, ...joinedMoves].flatMap(({ partition, movedMs }) =>
         movedMs > MOVED_MS_MAX ? [`partition ${partition} moved in ${movedMs} ms`] : [],
@@ -91,6 +90,12 @@ export async function move({ cluster, clock, workers, say }: MovementOptions): P
       ...(gained.length === 0 ? [`${joining.name} got no partition`] : []),
     ],
   }
+}
+
+/** Pings in silver. */
+async function rowsOf(place: ClickHousePlace): Promise<number> {
+  const [row] = await askClickHouse(place, 'SELECT count() FROM session_movements')
+  return Number(row?.[0])
 }
 
 /** For people. */
