@@ -37,7 +37,7 @@ export type WorkerOptions = Readonly<{
 }>
 
 /** A worker that is not heard of for so long has lost its partitions. */
-const SESSION_MS_MAX = 8_000
+const SESSION_MS_MAX = 6_000
 /** How long a partition that moves away may take to store what it has read. */
 const HAND_OVER_MS_MAX = 8_000
 const REFUSED_PAUSE_MS = { first: 200, longest: 10_000 }
