@@ -98,6 +98,7 @@ export class Upkeep {
   readonly #options: StreamOptions
   readonly #kept: Kept
   #isHalted = false
+  #publishedTo = -Infinity
   #cancel = (): void => {}
   #round: Promise<void> = Promise.resolve()
 
@@ -146,7 +147,9 @@ export class Upkeep {
     const { checkpoint, states, sinks } = this.#kept
     const { seams, journal, servers } = this.#options
     const { last } = checkpoint
-    await states.publish(seams.bound(this.#standing.acknowledged, this.#standing))
+    const bound = seams.bound(this.#standing.acknowledged, this.#standing)
+    if (bound + last > this.#publishedTo) await states.publish(bound)
+    this.#publishedTo = bound + last
     const needed = Math.min(last, sinks.bronze.acknowledged) + 1
     journal.trim(seams.trim(needed, this.#standing))
     servers.need(journal.partition, needed)
