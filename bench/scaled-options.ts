@@ -14,7 +14,7 @@ gateway and workers, each a process of its own on this machine, puts load on the
 the stores afterwards what became of it. Four times, each on empty folders: frames and single messages
 as records of Kafka, handled by one and by two workers. Says what each part takes of processor and
 memory, how far the tables are behind, and how many requests the stores get. Needs what
-"bun run services install" fetches; DuckDB of "bun run readers install" counts bronze where it is there.
+"bun run services install" fetches; DuckDB, of "bun run services install readers", counts bronze where it is.
 
   --seconds N     measured time of each (default 60)
   --warm-up N     seconds before it that count for nothing but the stores (default 5)
